@@ -1,0 +1,61 @@
+"""The base of every record that travels between commands and daemons."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+#: «Without limit», in any unit (minutes, nodes, CPUs): Slurm's own 32-bit INFINITE. «Not set» (NO_VAL) is ``None``.
+INFINITE = 0xFFFFFFFF
+
+
+class Record:
+    """A set of named values with defaults.
+
+    A subclass annotates its fields and gives each an immutable default. An instance holds only what differs from the
+    default, so it is small, quick to make, and its ``to_wire()`` is the very dictionary that goes onto the wire.
+    Names that begin with ``_`` are the owner's own and never travel.
+    """
+
+    FIELDS: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        own = [name for name in cls.__annotations__ if name[0] != "_" and name != "FIELDS" and name not in cls.FIELDS]
+        cls.FIELDS = (*cls.FIELDS, *own)
+
+    def __init__(self, **values: Any) -> None:
+        for name in values:
+            if not hasattr(type(self), name):
+                raise TypeError(f"{type(self).__name__} has no field {name!r}")
+        self.__dict__.update(values)
+
+    @classmethod
+    def from_wire(cls, values: dict[str, Any]) -> Self:
+        """A record from a peer's dictionary; names that this release does not know are left out."""
+        record = cls.__new__(cls)
+        known = cls.__dict__.get("_known_fields")
+        if known is None:
+            known = frozenset(cls.FIELDS)
+            cls._known_fields = known  # type: ignore[attr-defined]
+        record.__dict__.update((k, v) for k, v in values.items() if k in known)
+        return record
+
+    def to_wire(self) -> dict[str, Any]:
+        """What differs from the defaults, by field name, as msgpack and JSON can carry it."""
+        return {name: value for name, value in self.__dict__.items() if name[0] != "_"}
+
+    def copy(self, **changes: Any) -> Self:
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin.__dict__.update(changes)
+        return twin
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.FIELDS)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        inner = ", ".join(f"{name}={value!r}" for name, value in self.to_wire().items())
+        return f"{type(self).__name__}({inner})"
