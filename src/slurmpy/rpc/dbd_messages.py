@@ -6,18 +6,18 @@ slurmctld -> slurmdbd, method ``records``::
 
 ``confirmed`` (sequence number of the last item) is answered after the commit. Items are idempotent: whatever is not
 confirmed is sent again, in order, and a repeat changes nothing. An item of a job carries the job's key, ``job_id`` and
-``submit_time``; the order of a job's start and its end does not matter. The kinds and their fields are the table `KINDS`;
-the functions below build them from the controller's own records.
+``submit_time``; the order of a job's start and its end does not matter. The kinds and their fields are the table
+`KINDS`; the functions below build them from the controller's own records.
 
 ``register_controller`` {"cluster", "host", "port", "tres": "cpu=44,mem=144000,...", "nodes": hostlist,
-"tres_types": AccountingStorageTRES names, "time"} -> {"cluster_id"}: makes the cluster known (with its root association and
-the QOS normal when the database has never seen it) and closes what the database holds open from an earlier life of it.
+"tres_types": AccountingStorageTRES names, "time"} -> {"cluster_id"}: makes the cluster known (with its root association
+and the QOS normal when the database has never seen it).
 
 ``assoc_updates`` {"cluster"} is a stream for slurmctld. The first part is the whole picture::
 
     {"event": "snapshot", "associations": ({Association}, ...), "qos": ({Qos}, ...), "users": ({User}, ...),
-     "accounts": ({Account}, ...), "wckeys": ({Wckey}, ...), "tres": ({Tres}, ...), "coordinators": ({Coordinator}, ...),
-     "resources": ({Resource}, ...), "usage": ()}
+     "accounts": ({Account}, ...), "wckeys": ({Wckey}, ...), "tres": ({Tres}, ...),
+     "coordinators": ({Coordinator}, ...), "resources": ({Resource}, ...), "usage": ()}
 
 then after every change a part ``{"event": "update", "changed": {"associations": ({...}, ...), ...}, "removed":
 {"associations": (id, ...), "qos": (id, ...), "users": (name, ...), "accounts": (name, ...), "wckeys": (id, ...),
@@ -138,8 +138,8 @@ STEP_FIELDS = (
     *STEP_USAGE_FIELDS,
 )
 
-#: kind: (fields that must be there, further fields). A job that waits, changes or starts is a job_start (start_time 0 while
-#: it waits); so is an update of a running job. What an item leaves out stays as it was.
+#: kind: (fields that must be there, further fields). A job that waits, changes or starts is a job_start (start_time 0
+#: while it waits); so is an update of a running job. What an item leaves out stays as it was.
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "job_start": (("job_id", "submit_time", "user_id"), JOB_FIELDS),
     "job_complete": (("job_id", "submit_time", "job_state", "end_time"), JOB_FIELDS),
@@ -161,8 +161,8 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def job_record(job: JobInfo, kind: str, **extra: Any) -> dict[str, Any]:
     """The item ``job_start`` or ``job_complete`` of a job as it stands. `extra` adds or replaces fields.
 
-    `JobInfo` does not know these, so the controller gives them where they apply: ``qosreq``, ``kill_request_user(_id)``,
-    ``script`` and ``environment`` (AccountingStoreFlags), ``reservation_id``, ``flags`` of the database
+    `JobInfo` does not know these, so the controller gives them where they apply: ``qosreq``,
+    ``kill_request_user(_id)``, ``script`` and ``environment`` (AccountingStoreFlags), ``reservation_id``, ``flags`` of the database
     (STARTED_ON_SCHEDULE, ...), ``allocation_nodes`` when it differs from the job's node_count.
     """
     item: dict[str, Any] = {"kind": kind}
@@ -174,9 +174,9 @@ def job_record(job: JobInfo, kind: str, **extra: Any) -> dict[str, Any]:
     item["submit_time"] = job.submit_time
     item["user_id"] = job.user_id
     item["job_state"] = job.job_state
-    item["end_time"] = job.end_time if job.job_state & 0xFF > 2 else 0
-    started = job.start_time if job.job_state & 0xFF or job.end_time else 0
-    item["start_time"] = started
+    base = job.job_state & 0xFF
+    item["end_time"] = job.end_time if base > 2 else 0
+    item["start_time"] = job.start_time if base else 0  # a waiting job's is only expected
     item["required_cpus"] = job.cpus
     item["required_memory_per_cpu"] = job.memory_per_cpu
     item["required_memory_per_node"] = job.memory_per_node
