@@ -106,6 +106,11 @@ class Job(JobInfo):
         super().__init__(**values)
         self._steps = {}
 
+    def copy(self, **changes: Any) -> Job:
+        twin: Job = super().copy(**changes)
+        twin._steps = {}
+        return twin
+
     @property
     def base_state(self) -> int:
         return self.job_state & JobState.BASE
