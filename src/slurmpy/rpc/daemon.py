@@ -15,7 +15,10 @@ from slurmpy.core.errors import SlurmError
 
 from .log import log
 
-__all__ = ["Daemon", "log"]
+__all__ = ["READY", "Daemon", "log"]
+
+#: The descriptor on which a supervisor wants to hear that the daemon serves ("\\n") or why it does not.
+READY = "SLURMPY_READY_FD"
 
 
 class Daemon:
@@ -50,6 +53,10 @@ class Daemon:
     def run(self, main: Callable[[Daemon], Coroutine[Any, Any, None]]) -> int:
         """The exit code of this process: at once that of the parent when the daemon went to the background."""
         os.umask(0o022)
+        ready = os.environ.pop(READY, "")
+        if ready.isdigit():
+            self._report = int(ready)
+            os.set_inheritable(self._report, False)
         if not self.foreground:
             code = self._to_background()
             if code is not None:

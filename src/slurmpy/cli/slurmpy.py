@@ -1,0 +1,185 @@
+"""``slurmpy``: the pocket cluster by hand. The only command here that Slurm does not have."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from slurmpy import SLURM_VERSION, __version__
+from slurmpy.core.errors import SlurmError
+from slurmpy.pocket.directory import Directory
+
+
+class Fault(click.ClickException):
+    """One clear line in Slurm's style."""
+
+    def show(self, file: object = None) -> None:
+        click.echo(f"slurmpy: error: {self.message}", err=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message=f"slurmpy {__version__} (as slurm {SLURM_VERSION})")
+def cli() -> None:
+    """The pocket cluster: a whole Slurm cluster of your own on this machine, without set-up.
+
+    Any command (srun, sbatch, squeue, ...) starts it when there is no slurm.conf; these commands do it by hand.
+    """
+
+
+@cli.command()
+@click.option("--nodes", "-N", type=int, help="How many nodes to simulate (1 if not said).")
+@click.option("--cpus", "-c", type=int, help="CPUs of each node (those of this machine if not said).")
+@click.option(
+    "--memory", "-m", metavar="SIZE", help="Memory of each node, as 4000M or 16G (this machine's if not said)."
+)
+@click.option("--gres", metavar="LIST", help="Generic resources of each node, as gpu:2 or gpu:a100:4.")
+@click.option("--features", metavar="LIST", help="Features of each node, as fast,ib.")
+@click.option("--name", metavar="CLUSTER", help="The cluster's name (pocket if not said).")
+def up(nodes: int | None, cpus: int | None, memory: str | None, gres: str | None, features: str | None,
+       name: str | None) -> None:  # fmt: skip
+    """Start the pocket cluster, with the nodes you want.
+
+    Options write its slurm.conf anew; without any it starts as it was last time.
+    """
+    from slurmpy.core import sizes
+    from slurmpy.pocket import start
+    from slurmpy.pocket.settings import Settings
+
+    directory = Directory()
+    chosen = {"nodes": nodes, "cpus": cpus, "gres": gres, "features": features, "name": name}
+    given = {key: value for key, value in chosen.items() if value is not None}
+    try:
+        if memory is not None:
+            given["memory"] = sizes.parse_mem(memory)
+        if start.answers(directory):
+            if given:
+                raise Fault("the pocket cluster runs already; 'slurmpy down' first, then 'slurmpy up' with options")
+            click.echo("the pocket cluster runs already")
+            return
+        directory.make()
+        if given:
+            Settings(**given).write(directory)  # type: ignore[arg-type]
+        start.launch(directory)
+    except SlurmError as error:
+        raise Fault(error.message) from error
+    except ValueError as error:
+        raise Fault(str(error)) from error
+    click.echo(f"the pocket cluster is up (SLURM_CONF={directory.conf}); 'slurmpy down' stops it")
+
+
+@cli.command()
+@click.option("--force", is_flag=True, help="End the daemons even if slurmctld does not answer.")
+def down(force: bool) -> None:
+    """Stop the pocket cluster; running jobs are cancelled, pending ones wait for the next start."""
+    import fcntl
+    import signal
+
+    from slurmpy.pocket import start
+
+    directory = Directory()
+    supervisor = start.supervised(directory)
+    if not supervisor:
+        if start.answers(directory):
+            raise Fault("slurmctld answers, but no supervisor runs; end it with 'scontrol shutdown'")
+        click.echo("the pocket cluster is not running")
+        return
+    try:
+        cancelled = _cancel_running(directory)
+        if cancelled:
+            click.echo(f"cancelled {cancelled} running job{'s' if cancelled > 1 else ''}", err=True)
+    except SlurmError as error:
+        if not force:
+            raise Fault(f"cannot cancel the running jobs: {error.message}; --force goes on") from error
+    os.kill(supervisor, signal.SIGKILL if force and not start.answers(directory) else signal.SIGTERM)
+    handle = os.open(directory["supervisor.lock"], os.O_RDWR | os.O_CLOEXEC)
+    fcntl.flock(handle, fcntl.LOCK_EX)  # is ours when the supervisor has ended
+    os.close(handle)
+    click.echo("the pocket cluster is down")
+
+
+def _cancel_running(directory: Directory) -> int:
+    """Cancels what runs and waits until it has ended; how many jobs those were."""
+    from slurmpy.conf import slurm_conf
+    from slurmpy.core.states import JobState
+    from slurmpy.rpc.cluster import Cluster
+
+    cluster = Cluster(slurm_conf.load(directory.conf), "slurmpy")
+    try:
+        states = (JobState.RUNNING, JobState.SUSPENDED, JobState.COMPLETING)
+        rows = cluster.query("jobs", ("job_id",), {"states": states, "all": True}).rows
+        for (job_id,) in rows:
+            try:
+                cluster.call("kill_job", {"job_id": job_id})
+            except SlurmError as error:
+                if error.name not in ("ESLURM_ALREADY_DONE", "ESLURM_INVALID_JOB_ID"):
+                    raise
+        for (job_id,) in rows:
+            for _ in cluster.events("wait_job", {"job_id": job_id, "until": "clean"}):
+                pass
+        return len(rows)
+    finally:
+        cluster.close()
+
+
+@cli.command()
+def status() -> None:
+    """Show whether the pocket cluster runs, its nodes and jobs. The exit code is 1 if it does not run."""
+    from slurmpy.conf import slurm_conf
+    from slurmpy.core.states import JobState
+    from slurmpy.pocket import start
+    from slurmpy.rpc.cluster import Cluster
+
+    directory = Directory()
+    supervisor = start.supervised(directory)
+    if not start.answers(directory):
+        click.echo("down" if not supervisor else f"starting or broken (supervisor {supervisor}); see 'slurmpy logs'")
+        sys.exit(1)
+    try:
+        conf = slurm_conf.load(directory.conf)
+        cluster = Cluster(conf, "slurmpy")
+        nodes = cluster.query("nodes", ("name", "cpus", "alloc_cpus")).rows
+        jobs = [row[0] & JobState.BASE for row in cluster.query("jobs", ("job_state",), {"all": True}).rows]
+        cluster.close()
+    except SlurmError as error:
+        raise Fault(error.message) from error
+    click.echo(f"up     cluster {conf.ClusterName}, supervisor {supervisor or 'missing'}")
+    click.echo(f"nodes  {len(nodes)}, {sum(n[1] for n in nodes)} CPUs of which {sum(n[2] for n in nodes)} are in use")
+    click.echo(f"jobs   {jobs.count(JobState.RUNNING)} running, {jobs.count(JobState.PENDING)} pending")
+    click.echo(f"conf   {directory.conf}")
+
+
+@cli.command()
+@click.argument("daemon", required=False)
+@click.option("--follow", "-f", is_flag=True, help="Go on printing what is added.")
+@click.option("--lines", "-n", type=click.IntRange(0), default=20, show_default=True, help="How many lines of each.")
+def logs(daemon: str | None, follow: bool, lines: int) -> None:
+    """Print the end of the daemons' logs, or of one: slurmctld, slurmdbd, slurmd-n1, supervisor."""
+    directory = Directory()
+    try:
+        names = sorted(name for name in os.listdir(directory["log"]) if name.endswith(".log"))
+    except OSError as error:
+        raise Fault(f"{directory['log']}: {error.strerror}") from error
+    if daemon is not None:
+        if f"{daemon}.log" not in names:
+            raise Fault(f"no log of {daemon}; there are: {', '.join(name[:-4] for name in names) or 'none'}")
+        names = [f"{daemon}.log"]
+    paths = [os.path.join(directory["log"], name) for name in names]
+    if not paths:
+        raise Fault("there are no logs yet")
+    if follow:
+        os.execvp("tail", ["tail", "-n", str(lines), "-F", *paths])
+    for path in paths:
+        if len(paths) > 1:
+            click.echo(f"==> {os.path.basename(path)[:-4]} <==")
+        with open(path, errors="replace") as file:
+            click.echo("".join(file.readlines()[-lines:] if lines else []), nl=False)
+
+
+def main() -> None:
+    cli(prog_name="slurmpy")
+
+
+if __name__ == "__main__":
+    main()
