@@ -1,0 +1,126 @@
+"""One data parser version: tables in, documents, text and schemas out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from . import json_text, yaml_text
+from .compiler import Compiler, Writer
+from .errors import Context, ParseFailed
+from .types import UNSET, Type
+
+
+class Plugin:
+    """``types`` holds every named type of the version, ``documents`` the envelope of each kind of answer."""
+
+    def __init__(self, version: str, types: dict[str, Type]) -> None:
+        self.version = version
+        self.name = f"data_parser/{version}"
+        self.types = types
+        self._compiler = Compiler()
+        self._json: dict[tuple[str, int], Writer] = {}
+        self._yaml: dict[tuple[str, int, int], Writer] = {}
+
+    def type(self, name: str) -> Type:
+        """The type called ``name``; KeyError if this version has none."""
+        return self.types[name]
+
+    def dump(self, name: str, value: Any, now: float = 0) -> Any:
+        """The document (dicts, lists, plain values) of a record. ``now`` (epoch) is for what grows by itself."""
+        from .tables import Table
+
+        type = self.types[name]
+        return type.dump(value, now) if isinstance(type, Table) else type.dump(value)
+
+    def parse(self, name: str, document: Any, context: Context | None = None, at: str = "#/") -> Any:
+        """The record that a document describes.
+
+        Without a ``context`` the first error is raised as SlurmError. With one, errors and warnings are left in it, and
+        ParseFailed is raised if there is nothing to go on with.
+        """
+        own = context or Context()
+        try:
+            value = self.types[name].parse(document, at, own)
+        except ParseFailed:
+            if context is not None:
+                raise
+            if not own.errors:
+                own.error("ESLURM_DATA_CONV_FAILED", own.warnings[-1]["description"] if own.warnings else "", at)
+            value = UNSET
+        if context is None:
+            own.raise_first()
+        if value is UNSET:
+            own.error("ESLURM_DATA_PARSE_NOTHING", "Nothing to parse", at)
+            if context is not None:
+                raise ParseFailed
+            own.raise_first()
+        return value
+
+    def json_writer(self, name: str, indent: int = 4) -> Writer:
+        """``write(record, now)`` -> the JSON text of a record, to stand on a line indented by ``indent``."""
+        writer = self._json.get((name, indent))
+        if writer is None:
+            writer = self._json[name, indent] = self._compiler.json_writer(self.types[name], indent)
+        return writer
+
+    def yaml_writer(self, name: str, indent: int = 0, column: int = 1) -> Writer:
+        """The same for YAML: what follows a dash at column ``indent``."""
+        writer = self._yaml.get((name, indent, column))
+        if writer is None:
+            writer = self._yaml[name, indent, column] = self._compiler.yaml_writer(self.types[name], indent, column)
+        return writer
+
+    def encode(self, name: str, value: Any, now: float = 0, indent: int = 4) -> bytes:
+        """A record as a JSON fragment. Bytes in paths and the like that are no UTF-8 stay what they were."""
+        return self.json_writer(name, indent)(value, now).encode("utf-8", "surrogateescape")
+
+    def encode_yaml(self, name: str, value: Any, now: float = 0) -> bytes:
+        """A record as a YAML fragment, as the item of a sequence at the left margin (``-`` included)."""
+        return ("-" + self.yaml_writer(name)(value, now)).encode()
+
+    def schemas(self) -> dict[str, Any]:
+        """All components that the types of the version imply, by name (``v0.0.42_job_info``)."""
+        found: dict[str, Any] = {}
+        waiting = list(self.types.values())
+        seen: set[int] = set()
+        while waiting:
+            type = waiting.pop()
+            if id(type) in seen:
+                continue
+            seen.add(id(type))
+            waiting.extend(type.parts())
+            if type.name:
+                found[f"{self.version}_{type.name}"] = type.schema(self.reference)
+        return dict(sorted(found.items()))
+
+    def reference(self, type: Type) -> dict[str, Any]:
+        """How a schema refers to a type: by name if it has one."""
+        if type.name:
+            return {"$ref": f"#/components/schemas/{self.version}_{type.name}"}
+        return type.schema(self.reference)
+
+    def document(self, value: dict[str, Any], encoding: str = "json") -> Iterator[bytes]:
+        """A whole small document that is at hand as plain values."""
+        if encoding == "yaml":
+            yield ("%YAML 1.1\n---" + yaml_text.mapping(value, 0) + "\n...\n").encode()
+        else:
+            yield json_text.write(value).encode("utf-8", "surrogateescape")
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+def chunks(parts: Iterable[bytes], size: int = 65536) -> Iterator[bytes]:
+    """The same bytes in pieces of about ``size``."""
+    held: list[bytes] = []
+    length = 0
+    for part in parts:
+        held.append(part)
+        length += len(part)
+        if length >= size:
+            yield b"".join(held)
+            held.clear()
+            length = 0
+    if held:
+        yield b"".join(held)
