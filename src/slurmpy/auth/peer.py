@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from socket import socket
+
+
+#: socket(7): taken as numbers, because the import of `socket` would cost every command five milliseconds
+SOL_SOCKET, SO_PEERCRED = 1, 17
 
 
 class Peer:
@@ -44,8 +51,8 @@ class Peer:
         return f"{self.name}({self.uid}) by {self.source}"
 
 
-def of_unix_socket(connection: socket.socket) -> Peer:
+def of_unix_socket(connection: socket) -> Peer:
     """The process at the other end of a connected unix socket, as the kernel knows it (SO_PEERCRED, unix(7))."""
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    raw = connection.getsockopt(SOL_SOCKET, SO_PEERCRED, 12)
     pid, uid, gid = struct.unpack("iII", raw)
     return Peer(uid, gid, "unix", pid)

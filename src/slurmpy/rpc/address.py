@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+# The module below `socket`, which wraps every constant into an enum: that costs each command five milliseconds.
+import _socket
 import os
-import socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from socket import socket
 
 
 class Address:
@@ -33,9 +38,9 @@ class Address:
         )
 
 
-def connect_unix(path: str, timeout: float | None) -> socket.socket:
+def connect_unix(path: str, timeout: float | None) -> socket:
     """A connection to a unix socket, however long its path (sun_path holds 107 bytes: go by the directory then)."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     connection.settimeout(timeout)
     try:
         if len(os.fsencode(path)) <= 107:
@@ -49,15 +54,16 @@ def connect_unix(path: str, timeout: float | None) -> socket.socket:
     except BaseException:
         connection.close()
         raise
-    return connection
+    return connection  # type: ignore[return-value]
 
 
-def bind_unix(path: str, mode: int) -> socket.socket:
+def bind_unix(path: str, mode: int) -> socket:
     """A listening unix socket at `path`, which replaces a stale one; made under a restrictive umask, then `mode`.
 
     Raises OSError (EADDRINUSE) if somebody answers there.
     """
     import errno
+    import socket
 
     try:
         connect_unix(path, 1.0).close()

@@ -73,7 +73,7 @@ class AsyncClient(asyncio.Protocol):
         connection = None
         if self.address.unix:
             try:
-                connection = connect_unix(self.address.unix, 1.0)
+                connection = socket.socket(fileno=connect_unix(self.address.unix, 1.0).detach())
             except OSError:
                 if not self.address.port:
                     raise

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
 from slurmpy.core.errors import SlurmError
 
 from . import codec
 from .address import Address, connect_unix
 
+TYPE_CHECKING = False  # as typing's, whose import would cost every command some milliseconds
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from socket import socket
+    from typing import Any
+
     from slurmpy.auth.hello import Seal, Signer
 
 CONNECT_TIMEOUT = 10.0
@@ -26,7 +28,7 @@ class Client:
     ) -> None:
         self.address, self.conf, self.timeout, self.name, self.signer = address, conf, timeout, name, signer
         self.server: dict[str, Any] = {}
-        self._socket: socket.socket | None = None
+        self._socket: socket | None = None
         self._seal: Seal | None = None
         self._buffer = b""
         self._next = 0
@@ -50,6 +52,8 @@ class Client:
             except OSError as error:
                 reason = error.strerror or str(error)
         if self._socket is None and address.port:
+            import socket
+
             try:
                 self._socket = socket.create_connection((address.host or "localhost", address.port), CONNECT_TIMEOUT)
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -61,7 +65,7 @@ class Client:
             raise self._unreachable(reason)
         self._socket.settimeout(self.timeout)
 
-    def _check_server(self, connection: socket.socket) -> None:
+    def _check_server(self, connection: socket) -> None:
         """Nobody but root, SlurmUser or we ourselves may answer on the cluster's socket."""
         from slurmpy.auth.peer import of_unix_socket
         from slurmpy.conf.run_dir import slurm_user_id

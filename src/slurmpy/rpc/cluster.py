@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
 
 from slurmpy.conf import run_dir
 from slurmpy.core.errors import SlurmError
@@ -12,7 +10,11 @@ from slurmpy.core.errors import SlurmError
 from .address import Address
 from .client import Client
 
+TYPE_CHECKING = False  # as typing's, whose import would cost every command some milliseconds
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
     from slurmpy.conf.slurm_conf import SlurmConf
 
 

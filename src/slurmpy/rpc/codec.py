@@ -8,11 +8,14 @@ is bounded; nesting and sizes are bounded by msgpack's own limits below.
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 import msgpack
 
 from slurmpy.core.errors import SlurmError
+
+TYPE_CHECKING = False  # as typing's, whose import would cost every command some milliseconds
+if TYPE_CHECKING:
+    from typing import Any
 
 #: The versions of this protocol that this release speaks.
 PROTOCOLS = (1,)

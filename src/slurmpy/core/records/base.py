@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+TYPE_CHECKING = False  # as typing's, whose import would cost every command some milliseconds
+if TYPE_CHECKING:
+    from typing import Any, ClassVar, Self
 
 #: «Without limit», in any unit (minutes, nodes, CPUs): Slurm's own 32-bit INFINITE. «Not set» (NO_VAL) is ``None``.
 INFINITE = 0xFFFFFFFF

@@ -6,9 +6,11 @@ Times are seconds since 1970 (0: not set), time limits minutes, memory and disk 
 
 from __future__ import annotations
 
-from typing import Any
-
 from .base import INFINITE, Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class JobInfo(Record):
