@@ -16,7 +16,7 @@ def signal_of(status: int) -> int:
     return status & 0x7F
 
 
-def format(status: int) -> str:  # noqa: A001 - the module's word for it
+def format(status: int) -> str:
     """``0:15``"""
     return f"{status >> 8 & 0xFF}:{status & 0x7F}"
 

@@ -6,18 +6,16 @@ repetitions. The names of several bracketed parts multiply: ``r[1-2]n[1-2]`` is 
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
-
 from .errors import SlurmError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 #: how many hosts one range may name
 MAX_RANGE = 65536
 
-_TAIL = re.compile(r"^(.*?)([0-9]{1,18})$", re.S)
+_DIGITS = "0123456789"
 
 
 class HostlistError(SlurmError):
@@ -113,21 +111,20 @@ def count(text: str) -> int:
 
 def natural_key(name: str) -> tuple[str, int, int]:
     """Sorts names as Slurm does: by prefix, then width of the number, then the number; ``n2`` before ``n10``."""
-    match = _TAIL.match(name)
-    if match is None:
-        return name, 0, 0
-    return match[1], len(match[2]), int(match[2])
+    prefix = name.rstrip(_DIGITS)
+    digits = name[len(prefix) :]
+    return (prefix, len(digits), int(digits)) if digits else (name, 0, 0)
 
 
 def compress_keep_order(names: Iterable[str]) -> str:
     """The shortest list that expands to just these names in this order: neighbours of one prefix share a bracket."""
     groups: list[tuple[str, list[list[int]] | None]] = []
     for name in names:
-        match = _TAIL.match(name)
-        if match is None:
+        prefix = name.rstrip(_DIGITS)
+        digits = name[len(prefix) :]
+        if not digits:
             groups.append((name, None))
             continue
-        prefix, digits = match[1], match[2]
         number, width = int(digits), len(digits)
         if groups and groups[-1][0] == prefix and (ranges := groups[-1][1]) is not None:
             last = ranges[-1]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
-from typing import TYPE_CHECKING
+from itertools import pairwise
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -15,7 +15,11 @@ MAX_TEXT_LENGTH = 4096
 #: from how many numbers on, a regular progression is written as ``first-last:step``
 STEP_FROM = 6
 
-_ITEM = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?$", re.A)
+
+def _number(text: str) -> int:
+    if not (text.isdecimal() and text.isascii()):
+        raise ValueError(f"not a number: {text!r}")
+    return int(text)
 
 
 def _start(values: range) -> int:
@@ -38,19 +42,18 @@ class IntervalSet:
         if body.startswith("[") and body.endswith("]"):
             body = body[1:-1]
         for item in body.rstrip(",").split(","):
-            match = _ITEM.match(item)
-            if match is None:
-                raise ValueError(f"not a list of numbers: {text}")
-            first = int(match[1])
-            last = int(match[2]) if match[2] else first
-            step = int(match[3]) if match[3] else 1
+            low, dash, rest = item.partition("-")
+            high, colon, stride = rest.partition(":")
+            first = _number(low)
+            last = _number(high) if dash else first
+            step = _number(stride) if colon else 1
             if last < first or step < 1:
                 raise ValueError(f"not a list of numbers: {text}")
             values = range(first, last + 1, step)
             ranges.append(range(first, values[-1] + 1, 1 if len(values) == 1 else step))
         ranges.sort(key=_start)
         self = cls()
-        if all(left[-1] < right.start for left, right in zip(ranges, ranges[1:], strict=False)):
+        if all(left[-1] < right.start for left, right in pairwise(ranges)):
             self._ranges = ranges
         else:
             self._ranges = _grouped(sorted({number for values in ranges for number in values}))
@@ -190,9 +193,8 @@ def _grouped(numbers: list[int]) -> list[range]:
 def parse_array(text: str) -> tuple[IntervalSet, int]:
     """What ``--array`` takes: the task numbers, and how many may run at once (0: any number). Raises ValueError."""
     body, _, limit = text.strip().partition("%")
-    digits = re.match(r"\d*", limit, re.A)
-    assert digits is not None
-    return IntervalSet.parse(body or "0"), int(digits[0] or 0)
+    digits = limit[: len(limit) - len(limit.lstrip("0123456789"))]
+    return IntervalSet.parse(body or "0"), int(digits or 0)
 
 
 def text_length(variable: str | None) -> int:

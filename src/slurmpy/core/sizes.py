@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
-
-_SIZE = re.compile(r"(\d+)([kmgt]?)b?$", re.A | re.I)
 _UNITS = "KMGTPE"
 _TO_MIB = {"M": 1, "G": 1024, "T": 1024 * 1024}
 
 
 def parse_mem(text: str, default_unit: str = "M") -> int:
     """MiB of ``100``, ``1G``, ``2048K``, ``1TB``; begun MiB count whole. Raises ValueError."""
-    match = _SIZE.match(text.strip())
-    if match is None or (not match[2] and text.strip()[-1:] in "bB"):
+    digits = text.strip().upper().removesuffix("B")
+    unit = digits[-1:] if digits[-1:] in ("K", "M", "G", "T") else ""
+    digits = digits.removesuffix(unit)
+    if not (digits.isdecimal() and digits.isascii()) or (not unit and text.strip()[-1] in "bB"):
         raise ValueError(f"Invalid size: {text}")
-    unit = (match[2] or default_unit).upper()
-    number = int(match[1])
+    unit = unit or default_unit
+    number = int(digits)
     return (number + 1023) // 1024 if unit == "K" else number * _TO_MIB[unit]
 
 

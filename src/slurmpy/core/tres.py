@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
-
 from .errors import SlurmError
 from .sizes import format_mem, parse_mem
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -19,7 +17,6 @@ STATIC = {name: number for number, name in enumerate(ORDER, 1)}
 MEMORY = frozenset(("mem", "vmem", "bb"))
 
 _MULTIPLIERS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4, "P": 1024**5}
-_COUNT = re.compile(r"(\d+)([kmgtp]?)$", re.A | re.I)
 
 
 def order_key(name: str) -> tuple[int, str]:
@@ -48,7 +45,7 @@ def parse(text: str) -> dict[str, int]:
     return counts
 
 
-def format(counts: Mapping[str, int], zeros: bool = False) -> str:  # noqa: A001 - the module's word for it
+def format(counts: Mapping[str, int], zeros: bool = False) -> str:
     """The text of counts in Slurm's order; zero counts are left out unless `zeros`."""
     return ",".join(
         f"{name}={format_mem(counts[name]) if name in MEMORY else counts[name]}"
@@ -73,10 +70,12 @@ def subtract(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int
 
 def parse_count(text: str) -> int:
     """``2``, ``2K`` (2048). Raises ValueError."""
-    match = _COUNT.match(text.strip())
-    if match is None:
+    digits = text.strip().upper()
+    unit = digits[-1:] if digits[-1:] in _MULTIPLIERS else ""
+    digits = digits.removesuffix(unit)
+    if not (digits.isdecimal() and digits.isascii()):
         raise ValueError(f"not a count: {text}")
-    return int(match[1]) * _MULTIPLIERS[match[2].upper()]
+    return int(digits) * _MULTIPLIERS[unit]
 
 
 def parse_gres(text: str) -> tuple[tuple[str, str, int], ...]:
@@ -88,8 +87,13 @@ def parse_gres(text: str) -> tuple[tuple[str, str, int], ...]:
     for item in text.split(","):
         words = item.strip().removeprefix("gres/").removeprefix("gres:").replace("=", ":").split(":")
         count = 1
-        if len(words) > 1 and words[-1][:1].isdigit() and _COUNT.match(words[-1]):
-            count = parse_count(words.pop())
+        if len(words) > 1 and words[-1][:1].isdigit():
+            try:
+                count = parse_count(words[-1])
+            except ValueError:  # a type that begins with a digit
+                pass
+            else:
+                words.pop()
         if not 1 <= len(words) <= 2 or not all(words):
             raise SlurmError("ESLURM_INVALID_GRES")
         items.append((words[0], words[1] if len(words) > 1 else "", count))
