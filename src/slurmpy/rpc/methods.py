@@ -80,6 +80,8 @@ SLURMD: dict[str, str] = {
     "signal_step": ANY,  # the job's owner
     "signal_job": SLURM,
     "terminate_job": SLURM,
+    "terminate_step": SLURM,
+    "many": SLURM,
     "suspend_job": SLURM,
     "resume_job": SLURM,
     "reattach": ANY,
