@@ -162,13 +162,13 @@ def job_record(job: JobInfo, kind: str, **extra: Any) -> dict[str, Any]:
     """The item ``job_start`` or ``job_complete`` of a job as it stands. `extra` adds or replaces fields.
 
     `JobInfo` does not know these, so the controller gives them where they apply: ``qosreq``,
-    ``kill_request_user(_id)``, ``script`` and ``environment`` (AccountingStoreFlags), ``reservation_id``, ``flags`` of the database
-    (STARTED_ON_SCHEDULE, ...), ``allocation_nodes`` when it differs from the job's node_count.
+    ``kill_request_user(_id)``, ``script`` and ``environment`` (AccountingStoreFlags), ``reservation_id``, ``flags`` of
+    the database (STARTED_ON_SCHEDULE, ...), ``allocation_nodes`` when it differs from the job's node_count.
     """
     item: dict[str, Any] = {"kind": kind}
     have = job.__dict__
     for name in JOB_FIELDS:
-        if name in have and name not in ("flags", "priority_by_partition"):
+        if name in have and name != "flags":
             item[name] = have[name]
     item["job_id"] = job.job_id
     item["submit_time"] = job.submit_time
@@ -187,6 +187,7 @@ def job_record(job: JobInfo, kind: str, **extra: Any) -> dict[str, Any]:
     item["constraints"] = job.features
     item["reservation_name"] = job.resv_name
     item["state_reason"] = job.state_reason
+    item["array_task_string"] = job.array_task_string  # empty again once its last task runs
     if job.het_job_id:
         item["het_job_offset"] = job.het_job_offset
     item.update(extra)

@@ -1,8 +1,8 @@
 """What slurmdbd keeps: jobs and steps of the past, and who may use what (associations, QOS, TRES, ...).
 
 Names are those of `JobInfo` where the thing is the same, else those of data_parser v0.0.42's slurmdb schemas (flat),
-and for limits the words of sacctmgr (``GrpTRES`` -> ``grp_tres``). Units: times are seconds since 1970 (0: not set), time
-limits and wall limits minutes, exit codes wait statuses, states the numbers of `slurmpy.core.states`.
+and for limits the words of sacctmgr (``GrpTRES`` -> ``grp_tres``). Units: times are seconds since 1970 (0: not set),
+time limits and wall limits minutes, exit codes wait statuses, states the numbers of `slurmpy.core.states`.
 
 TRES are text: ``"cpu=2,mem=1000,node=1,gres/gpu=2"`` with plain counts, mem in MiB (step usage: bytes, cpu
 milliseconds), in the order of TRES ids. A limit that is not set is ``None`` (numbers) or ``""`` (TRES).

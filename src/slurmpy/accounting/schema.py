@@ -1,0 +1,226 @@
+"""The tables of the database, derived from the records that they hold.
+
+A field of a record is a column of the same name: numbers as they are, text as text, tuples of words joined by commas
+(none of these words has a comma), other tuples as JSON. `SCHEMA_VERSION` counts every change of this layout.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from slurmpy.core.records import accounting as records
+from slurmpy.core.records.base import Record
+
+SCHEMA_VERSION = 1
+
+metadata = sa.MetaData()
+
+#: text that is part of a key needs a bound in some databases
+KEY_TEXT = 190
+
+
+def _annotations(record: type[Record]) -> dict[str, str]:
+    return {name: kind for name, kind in record.__annotations__.items() if name in record.FIELDS}
+
+
+def _column(name: str, kind: str, key: bool, default: Any) -> sa.Column[Any]:
+    sql: Any
+    if kind.startswith("int"):
+        sql = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    elif kind.startswith("float"):
+        sql = sa.Float(53)
+    elif kind == "bool":
+        sql = sa.Boolean()
+    else:
+        sql = sa.String(KEY_TEXT) if key else sa.Text()
+    return sa.Column(name, sql, nullable="None" in kind, primary_key=False)
+
+
+def _columns(record: type[Record], keys: Iterable[str], without: Iterable[str] = ()) -> list[sa.Column[Any]]:
+    left_out = set(without)
+    return [
+        _column(name, kind, name in set(keys), getattr(record, name))
+        for name, kind in _annotations(record).items()
+        if name not in left_out
+    ]
+
+
+def _number() -> sa.Column[Any]:
+    return sa.Column(
+        "db_index", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True
+    )
+
+
+# what a query of jobs joins in, or what has a place of its own
+_JOB_ELSEWHERE = (
+    "db_index", "steps", "association_user", "association_account", "association_partition", "user_cpu_usec",
+    "system_cpu_usec", "suspended", "script", "environment", "hold",
+)  # fmt: skip
+
+meta = sa.Table(
+    "slurmpy_meta", metadata, sa.Column("name", sa.String(KEY_TEXT), primary_key=True), sa.Column("value", sa.Text())
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    _number(),
+    *_columns(records.DbJob, ("cluster",), _JOB_ELSEWHERE),
+    sa.UniqueConstraint("cluster", "job_id", "submit_time"),
+    sa.Index("jobs_by_end", "cluster", "end_time"),
+    sa.Index("jobs_by_user", "cluster", "user_id", "submit_time"),
+    sa.Index("jobs_by_array", "cluster", "array_job_id"),
+    sa.Index("jobs_by_het", "cluster", "het_job_id"),
+    sqlite_autoincrement=True,
+)
+
+job_files = sa.Table(
+    "job_files",
+    metadata,
+    sa.Column("job_index", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=False),
+    sa.Column("script", sa.Text(16 * 1024 * 1024), nullable=False),
+    sa.Column("environment", sa.Text(16 * 1024 * 1024), nullable=False),
+)
+
+steps = sa.Table(
+    "steps",
+    metadata,
+    _number(),
+    sa.Column("job_index", sa.BigInteger(), nullable=False),
+    *_columns(records.DbStep, (), ("suspended", "step_het_comp")),
+    sa.Column("step_het_comp", sa.BigInteger(), nullable=False),
+    sa.UniqueConstraint("job_index", "step_id", "step_het_comp"),
+)
+
+#: stretches of suspension; end 0 while it lasts
+suspensions = sa.Table(
+    "suspensions",
+    metadata,
+    sa.Column("job_index", sa.BigInteger(), primary_key=True, autoincrement=False),
+    sa.Column("time_start", sa.BigInteger(), primary_key=True, autoincrement=False),
+    sa.Column("time_end", sa.BigInteger(), nullable=False),
+)
+
+
+def _entity(
+    name: str,
+    record: type[Record],
+    keys: tuple[str, ...],
+    without: Iterable[str] = (),
+    indexes: Iterable[sa.Index] = (),
+) -> sa.Table:
+    return sa.Table(
+        name,
+        metadata,
+        *_columns(record, keys, without),
+        sa.PrimaryKeyConstraint(*keys),
+    )
+
+
+#: computed from the tree when it is loaded
+ASSOC_DERIVED = ("user_id", "parent_id", "lineage", "qos", "default_qos_id")
+
+clusters = _entity("clusters", records.Cluster, ("name",))
+accounts = _entity("accounts", records.Account, ("name",))
+users = _entity("users", records.User, ("name",), ("default_account", "default_wckey"))
+coordinators = _entity("coordinators", records.Coordinator, ("account", "user"), ("direct",))
+associations = _entity("associations", records.Association, ("cluster", "id"), ASSOC_DERIVED)
+qos = _entity("qos", records.Qos, ("id",))
+tres = _entity("tres", records.Tres, ("id",), ("count",))
+wckeys = _entity("wckeys", records.Wckey, ("cluster", "id"))
+resources = _entity("resources", records.Resource, ("id",))
+federations = sa.Table("federations", metadata, sa.Column("name", sa.String(KEY_TEXT), primary_key=True))
+
+events = _entity("events", records.Event, ("cluster", "node", "start_time"))
+reservations = _entity("reservations", records.Reservation, ("cluster", "id", "start_time"))
+transactions = sa.Table(
+    "transactions",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True),
+    *_columns(records.Transaction, ("cluster",), ("id",)),
+    sa.Index("transactions_by_time", "time"),
+)
+
+#: seconds of each TRES: of an association, a WCKey, or the cluster (state alloc, down, pdown, idle, plan, over; count)
+usage = sa.Table(
+    "usage",
+    metadata,
+    sa.Column("period", sa.String(8), primary_key=True),  # hour, day, month
+    sa.Column("cluster", sa.String(KEY_TEXT), primary_key=True),
+    sa.Column("kind", sa.String(8), primary_key=True),  # assoc, wckey, cluster
+    sa.Column("of", sa.BigInteger(), primary_key=True, autoincrement=False),  # id; 0 for the cluster
+    sa.Column("state", sa.String(8), primary_key=True),
+    sa.Column("tres", sa.BigInteger(), primary_key=True, autoincrement=False),
+    sa.Column("time_start", sa.BigInteger(), primary_key=True, autoincrement=False),
+    sa.Column("seconds", sa.BigInteger(), nullable=False),
+)
+
+
+# ---- records <-> rows
+
+
+def _words(value: tuple[str, ...]) -> str:
+    return ",".join(value)
+
+
+def _unwords(text: str) -> tuple[str, ...]:
+    return tuple(text.split(",")) if text else ()
+
+
+def _tuples(text: str) -> tuple[Any, ...]:
+    return tuple(tuple(item) if isinstance(item, list) else item for item in json.loads(text)) if text else ()
+
+
+class Mapper:
+    """Between one record class and the columns of its table."""
+
+    def __init__(self, record: type[Record], table: sa.Table) -> None:
+        self.record, self.table = record, table
+        self.columns = tuple(name for name in record.FIELDS if name in table.c)
+        kinds = _annotations(record)
+        self._pack: dict[str, Callable[[Any], Any]] = {}
+        self._unpack: dict[str, Callable[[Any], Any]] = {}
+        for name in self.columns:
+            if kinds[name] == "tuple[str, ...]":
+                self._pack[name], self._unpack[name] = _words, _unwords
+            elif kinds[name].startswith("tuple"):
+                self._pack[name], self._unpack[name] = json.dumps, _tuples
+        self.defaults = {name: getattr(record, name) for name in self.columns}
+
+    def row(self, record: Record) -> dict[str, Any]:
+        values = {name: getattr(record, name) for name in self.columns}
+        for name, pack in self._pack.items():
+            values[name] = pack(values[name])
+        return values
+
+    def load(self, row: Iterable[Any]) -> Record:
+        """The record of a row whose values stand in the order of `columns`."""
+        record = self.record.__new__(self.record)
+        fields = record.__dict__
+        for name, value in zip(self.columns, row, strict=True):
+            unpack = self._unpack.get(name)
+            if unpack is not None:
+                value = unpack(value)
+            if value != self.defaults[name]:
+                fields[name] = value
+        return record
+
+    def select(self) -> sa.Select[Any]:
+        return sa.select(*(self.table.c[name] for name in self.columns))
+
+
+MAPPERS: dict[str, Mapper] = {
+    "clusters": Mapper(records.Cluster, clusters),
+    "accounts": Mapper(records.Account, accounts),
+    "users": Mapper(records.User, users),
+    "coordinators": Mapper(records.Coordinator, coordinators),
+    "associations": Mapper(records.Association, associations),
+    "qos": Mapper(records.Qos, qos),
+    "tres": Mapper(records.Tres, tres),
+    "wckeys": Mapper(records.Wckey, wckeys),
+    "resources": Mapper(records.Resource, resources),
+}
