@@ -1,7 +1,8 @@
 """Who may use what, in memory: clusters, accounts, users, associations, QOS, TRES, WCKeys, coordinators, resources.
 
 Records are never changed in place: a change works on a `fork()`, which remembers what it touched; after the database
-has committed that, the fork takes the old one's place. So a change can be tried (to show what it would do) and thrown away.
+has committed that, the fork takes the old one's place. So a change can be tried (to show what it would do) and thrown
+away.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from slurmpy.core.records.accounting import (
     Association,
     Cluster,
     Coordinator,
+    Federation,
     Qos,
     Resource,
     Transaction,
@@ -38,6 +40,7 @@ KINDS: dict[str, tuple[type[Record], tuple[str, ...]]] = {
     "associations": (Association, ("cluster", "id")),
     "wckeys": (Wckey, ("cluster", "id")),
     "resources": (Resource, ("id",)),
+    "federations": (Federation, ("name",)),
 }
 
 #: limits that an association takes from the ones above it where it has none of its own
@@ -50,6 +53,8 @@ INHERITED_NUMBERS = (
     "priority",
 )
 INHERITED_TRES = ("max_tres_per_job", "max_tres_per_node", "max_tres_mins_per_job")
+
+_NOT_FOR_SLURMCTLD = ("clusters", "federations")
 
 AssocKey = tuple[str, str, str, str]  # cluster, account, user, partition
 
@@ -70,6 +75,7 @@ class Books:
         self.associations: dict[tuple[str, int], Association] = {}
         self.wckeys: dict[tuple[str, int], Wckey] = {}
         self.resources: dict[int, Resource] = {}
+        self.federations: dict[str, Federation] = {}
         # indexes
         self.by_name: dict[AssocKey, Association] = {}
         self.by_user: dict[str, tuple[tuple[str, int], ...]] = {}
@@ -77,6 +83,7 @@ class Books:
         self.below: dict[tuple[str, str], tuple[str, ...]] = {}  # (cluster, account): accounts under it
         self.tres_ids: dict[str, int] = {}
         self.qos_ids: dict[str, int] = {}
+        self.wckey_ids: dict[tuple[str, str, str], int] = {}  # (cluster, user, name)
         self.last_ids: dict[str, int] = {}
         # what a fork has touched
         self.touched: dict[str, dict[Any, Record | None]] = {}
@@ -158,6 +165,8 @@ class Books:
             self.tres_ids[record.label] = record.id
         elif kind == "qos":
             self.qos_ids[record.name] = record.id
+        elif kind == "wckeys":
+            self.wckey_ids[record.cluster, record.user, record.name] = record.id
 
     def _unindex(self, kind: str, key: Any, record: Any) -> None:
         if kind == "associations":
@@ -173,6 +182,8 @@ class Books:
             self.tres_ids.pop(record.label, None)
         elif kind == "qos":
             self.qos_ids.pop(record.name, None)
+        elif kind == "wckeys":
+            self.wckey_ids.pop((record.cluster, record.user, record.name), None)
 
     def next_id(self, kind: str, scope: str = "") -> int:
         """An id that was never used before, for an association or WCKey of a cluster, a QOS, a TRES, a resource."""
@@ -388,7 +399,7 @@ class Books:
     def snapshot(self, cluster: str) -> dict[str, Any]:
         picture: dict[str, Any] = {"event": "snapshot", "usage": ()}
         for kind in KINDS:
-            if kind != "clusters":
+            if kind not in _NOT_FOR_SLURMCTLD:
                 wires = (self.wire(kind, record, cluster) for record in getattr(self, kind).values())
                 picture[kind] = tuple(wire for wire in wires if wire is not None)
         return picture
@@ -398,7 +409,7 @@ class Books:
         changed: dict[str, tuple[Any, ...]] = {}
         removed: dict[str, tuple[Any, ...]] = {}
         concerned: dict[str, dict[Any, Record | None]] = {
-            kind: dict(records) for kind, records in self.touched.items() if kind != "clusters"
+            kind: dict(records) for kind, records in self.touched.items() if kind not in _NOT_FOR_SLURMCTLD
         }
         # what an account hands down changes everything below it; a user's defaults live in associations and WCKeys
         assocs = concerned.setdefault("associations", {})

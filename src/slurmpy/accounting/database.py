@@ -178,6 +178,10 @@ class Database:
             connection.close()
             raise SlurmError("SLURM_ERROR", f"database: {error.orig}") from error
 
+    async def write_opening(self) -> None:
+        """`open()` in the writer's thread."""
+        await asyncio.get_running_loop().run_in_executor(self._writer, self.open)
+
     async def write(self, work: Callable[[sa.Connection], Value]) -> Value:
         """`work(connection)` in one transaction of the writer; returns after the commit."""
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._in_transaction, work)

@@ -1,6 +1,7 @@
 """Jobs and steps out of the database, for sacct: the filters run in SQL, only the fields asked for travel.
 
-A row is a tuple of the job's fields in the order asked for; if steps are wanted its last value is a tuple of step tuples.
+A row is a tuple of the job's fields in the order asked for; if steps are wanted its last value is a tuple of step
+tuples.
 """
 
 from __future__ import annotations
@@ -177,7 +178,8 @@ def conditions(where: Mapping[str, Any]) -> list[Any]:
 
 
 def select(columns: Sequence[str], where: Mapping[str, Any]) -> sa.Select[Any]:
-    """`columns` of the jobs chosen by `where`, in sacct's order; of a job that was requeued the last record only, unless
+    """`columns` of the jobs chosen by `where`, in sacct's order; of a job that was requeued the last record only,
+    unless
     ``duplicates`` is set."""
     job = schema.jobs.c
     order = (

@@ -1,7 +1,8 @@
 """What slurmctld reports about jobs, steps, nodes and reservations: merged into rows, a batch a transaction.
 
 Merging is pure (`merge_job`, `merge_step`): a row as it was and an item give the row as it is, whatever was repeated
-and in whatever order a job's start and end arrive. `Recorder` fetches the rows that a batch concerns, merges, and writes back.
+and in whatever order a job's start and end arrive. `Recorder` fetches the rows that a batch concerns, merges, and
+writes back.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ _NO_HET = -1
 
 _JOB = schema.Mapper(schema.records.DbJob, schema.jobs)
 _STEP = schema.Mapper(schema.records.DbStep, schema.steps)
-_JOB_DEFAULTS = {name: _JOB.defaults[name] for name in _JOB.columns} | {"flags": ""}
+_JOB_NAMES = tuple(name for name in _JOB.columns if name != "db_index")
+_JOB_DEFAULTS = {name: _JOB.defaults[name] for name in _JOB_NAMES} | {"flags": ""}
 _STEP_DEFAULTS = dict(_STEP.defaults)
 _JOB_COLUMNS = frozenset(JOB_FIELDS) & frozenset(_JOB.columns) - {"job_id", "submit_time"}
 _STEP_COLUMNS = frozenset(STEP_FIELDS) & frozenset(_STEP.columns) - {"step_id", "step_het_comp"}
@@ -128,7 +130,7 @@ class Recorder:
         self._jobs: dict[tuple[str, int, int], Row] = {}
         self._next_job = self._next_step = 0
         job, step = schema.jobs, schema.steps
-        self._find_job = sa.select(*(job.c[name] for name in ("db_index", *_JOB.columns))).where(
+        self._find_job = sa.select(*(job.c[name] for name in ("db_index", *_JOB_NAMES))).where(
             job.c.cluster == sa.bindparam("k_cluster"),
             job.c.job_id == sa.bindparam("k_job"),
             job.c.submit_time == sa.bindparam("k_submit"),

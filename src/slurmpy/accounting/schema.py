@@ -133,7 +133,7 @@ qos = _entity("qos", records.Qos, ("id",))
 tres = _entity("tres", records.Tres, ("id",), ("count",))
 wckeys = _entity("wckeys", records.Wckey, ("cluster", "id"))
 resources = _entity("resources", records.Resource, ("id",))
-federations = sa.Table("federations", metadata, sa.Column("name", sa.String(KEY_TEXT), primary_key=True))
+federations = _entity("federations", records.Federation, ("name",))
 
 events = _entity("events", records.Event, ("cluster", "node", "start_time"))
 reservations = _entity("reservations", records.Reservation, ("cluster", "id", "start_time"))
@@ -223,4 +223,5 @@ MAPPERS: dict[str, Mapper] = {
     "tres": Mapper(records.Tres, tres),
     "wckeys": Mapper(records.Wckey, wckeys),
     "resources": Mapper(records.Resource, resources),
+    "federations": Mapper(records.Federation, federations),
 }

@@ -278,3 +278,49 @@ def usage_fields(usage: dict[str, Any] | None) -> dict[str, Any]:
         for at, part in enumerate(("max", "max_node", "max_task", "min", "min_node", "min_task"), start=1):
             fields[prefix + part] = ",".join(f"{name}={row[at]}" for name, row in rows)
     return fields
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Every method of slurmdbd and the role that it demands (`slurmpy.rpc.methods`). Where coordinators of accounts or owners
+# of jobs may as well, the method is open to any and the handler asks `slurmpy.accounting.permissions`.
+
+METHODS: dict[str, str] = {
+    "ping": "any",
+    "shutdown": "admin",
+    "reconfigure": "admin",
+    "sign_hello": "any",
+    # from slurmctld
+    "register_controller": "node",
+    "records": "node",
+    "assoc_updates": "node",
+    # reading
+    "query": "any",
+    "dump": "any",
+    "config": "any",
+    "stats": "any",
+    "clear_stats": "admin",
+    # changing
+    "add_accounts": "any",
+    "modify_accounts": "any",
+    "delete_accounts": "any",
+    "add_users": "any",
+    "modify_users": "any",
+    "delete_users": "any",
+    "add_coordinators": "any",
+    "delete_coordinators": "any",
+    "add_clusters": "admin",
+    "modify_clusters": "admin",
+    "delete_clusters": "admin",
+    "add_qos": "admin",
+    "modify_qos": "admin",
+    "delete_qos": "admin",
+    "add_resources": "admin",
+    "modify_resources": "admin",
+    "delete_resources": "admin",
+    "add_federations": "admin",
+    "delete_federations": "admin",
+    "delete_wckeys": "operator",
+    "modify_jobs": "any",
+    "fix_runaway_jobs": "operator",
+    "roll_up": "operator",
+}

@@ -347,6 +347,11 @@ class Resource(Record):
     clusters: tuple[tuple[str, int], ...] = ()
 
 
+class Federation(Record):
+    name: str = ""
+    flags: tuple[str, ...] = ()
+
+
 class Transaction(Record):
     id: int = 0
     time: int = 0

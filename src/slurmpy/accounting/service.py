@@ -1,0 +1,270 @@
+"""slurmdbd's answers: records from slurmctld, queries, changes; one lock orders the changes, subscribers hear of
+each."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+from slurmpy.core.errors import SlurmError
+from slurmpy.rpc.log import log
+
+from .books import Books
+from .database import Database
+from .permissions import Permissions
+
+if TYPE_CHECKING:
+    from slurmpy.auth.peer import Peer
+
+    from .job_records import Recorder
+
+#: what a subscriber may lag behind before it is cut off (it asks anew and gets the whole picture)
+SUBSCRIBER_QUEUE = 1000
+
+
+class Subscriber:
+    def __init__(self, cluster: str) -> None:
+        self.cluster = cluster
+        self.queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(SUBSCRIBER_QUEUE)
+
+
+class Service:
+    """`conf` is slurmdbd.conf; `stop` ends the daemon. `open()` runs in the background after the daemon listens."""
+
+    def __init__(self, conf: Any, stop: Callable[[], None]) -> None:
+        from slurmpy.conf.run_dir import slurm_user_id
+
+        self.conf, self._stop = conf, stop
+        self.database = Database(conf)
+        self.books = Books()
+        self.permissions = Permissions(self.books, slurm_user_id(conf), _words(getattr(conf, "PrivateData", None)))
+        self.recorder: Recorder | None = None
+        self.lock = asyncio.Lock()
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.subscribers: set[Subscriber] = set()
+        self.started = int(time.time())
+        self.counts: dict[str, list[int]] = {}  # method: [calls, microseconds]
+        self.user_counts: dict[str, list[int]] = {}
+        self.roll_ups: dict[str, list[int]] = {}  # period: [last run, cycles, last, longest, total microseconds]
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # -- starting and ending -------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Opens the database; requests wait for it. Raises SlurmError, which then also answers every request."""
+        try:
+            await self.database.write_opening()
+            self._take_books(await self.database.write(_load))
+            from .job_records import Recorder
+
+            self.recorder = Recorder(self._wckey_id)
+        except Exception as error:
+            self.ready.set_exception(error)
+            self.ready.exception()  # it is reported by the caller, and to whoever asks
+            raise
+        self.ready.set_result(None)
+
+    async def close(self) -> None:
+        for subscriber in self.subscribers:
+            subscriber.queue.put_nowait(None)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.get_running_loop().run_in_executor(None, self.database.close)
+
+    def _take_books(self, books: Books) -> None:
+        self.books = self.permissions.books = books
+
+    # -- dispatching ---------------------------------------------------------------------------------------------
+
+    def handlers(self) -> dict[str, Callable[[Peer, dict[str, Any]], Any]]:
+        from . import changing, reading
+
+        plain: dict[str, Callable[..., Any]] = {
+            "ping": self._ping,
+            "shutdown": self._shutdown,
+            "register_controller": self._register_controller,
+            "records": self._records,
+            "stats": reading.stats,
+            "clear_stats": reading.clear_stats,
+            "config": reading.config,
+            **changing.METHODS,
+        }
+        streams: dict[str, Callable[..., AsyncIterator[Any]]] = {
+            "assoc_updates": self._assoc_updates,
+            "query": reading.query,
+            "dump": reading.dump,
+        }
+        found: dict[str, Callable[[Peer, dict[str, Any]], Any]] = {
+            name: self._counted(name, handler) for name, handler in plain.items()
+        }
+        for name, handler in streams.items():
+            found[name] = self._streamed(name, handler)
+        return found
+
+    def level(self, peer: Peer) -> str:
+        """The peer's AdminLevel, for the server's check of roles."""
+        return self.books.admin_level(peer.name)
+
+    def _count(self, name: str, peer: Peer, began: float) -> None:
+        spent = int((time.monotonic() - began) * 1_000_000)
+        for table, key in ((self.counts, name), (self.user_counts, peer.name)):
+            row = table.setdefault(key, [0, 0])
+            row[0] += 1
+            row[1] += spent
+
+    def _counted(self, name: str, handler: Callable[..., Any]) -> Callable[[Peer, dict[str, Any]], Any]:
+        bound = hasattr(handler, "__self__")
+
+        async def answer(peer: Peer, args: dict[str, Any]) -> Any:
+            began = time.monotonic()
+            if name not in ("ping", "shutdown"):
+                await asyncio.shield(self.ready)
+            try:
+                result = handler(peer, args) if bound else handler(self, peer, args)
+                return await result if asyncio.iscoroutine(result) else result
+            finally:
+                self._count(name, peer, began)
+
+        return answer
+
+    def _streamed(self, name: str, handler: Callable[..., AsyncIterator[Any]]) -> Callable[[Peer, dict[str, Any]], Any]:
+        bound = hasattr(handler, "__self__")
+
+        async def answer(peer: Peer, args: dict[str, Any]) -> AsyncIterator[Any]:
+            began = time.monotonic()
+            await asyncio.shield(self.ready)
+            parts: Any = handler(peer, args) if bound else handler(self, peer, args)
+            try:
+                async for part in parts:
+                    yield part
+            finally:
+                await parts.aclose()
+                self._count(name, peer, began)
+
+        return answer
+
+    # -- changing the books --------------------------------------------------------------------------------------
+
+    async def change(self, work: Callable[[Books, int], Any], commit: bool = True) -> Any:
+        """`work(fork of the books, now)`; with `commit` what it changed is written, announced, and in force."""
+        async with self.lock:
+            fork = self.books.fork()
+            result = work(fork, int(time.time()))
+            if not commit or not fork.changed:
+                return result
+            await self.database.write(fork.save)
+            self._announce(fork)
+            fork.settle()
+            self._take_books(fork)
+            return result
+
+    def _announce(self, fork: Books) -> None:
+        messages: dict[str, dict[str, Any] | None] = {}
+        for subscriber in list(self.subscribers):
+            if subscriber.cluster not in messages:
+                messages[subscriber.cluster] = fork.update(subscriber.cluster)
+            message = messages[subscriber.cluster]
+            if message is None:
+                continue
+            try:
+                subscriber.queue.put_nowait(message)
+            except asyncio.QueueFull:
+                log.error(f"cluster {subscriber.cluster} does not read its updates, cutting it off")
+                self.subscribers.discard(subscriber)
+                subscriber.queue.get_nowait()
+                subscriber.queue.put_nowait(None)
+
+    def run(self, work: Any) -> None:
+        """Runs a coroutine in the background for as long as the daemon lives."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- slurmctld -----------------------------------------------------------------------------------------------
+
+    def _ping(self, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+        from slurmpy import SLURM_VERSION
+
+        return {"hostname": str(self.conf.DbdHost or "localhost"), "version": SLURM_VERSION, "pid": os.getpid()}
+
+    def _shutdown(self, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+        log.info(f"shutdown by {peer.name}")
+        asyncio.get_running_loop().call_soon(self._stop)
+        return {}
+
+    async def _register_controller(self, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+        from . import cluster_changes
+
+        name = str(args["cluster"]).lower()
+        number = await self.change(lambda books, now: cluster_changes.register(books, name, args, peer.name, now))
+        tres, nodes = str(args.get("tres") or ""), str(args.get("nodes") or "")
+        if tres:
+            item = {"kind": "cluster_tres", "time": int(args.get("time") or time.time()), "tres": tres, "nodes": nodes}
+            await self._write_records(name, (item,))
+        log.info(f"cluster {name} registered from {args.get('host')}:{args.get('port')}")
+        return {"cluster_id": number}
+
+    async def _records(self, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+        items = args["items"]
+        cluster = str(args["cluster"]).lower()
+        if cluster not in self.books.clusters:
+            raise SlurmError("SLURM_ERROR", f"cluster {cluster} is not registered")
+        await self._write_records(cluster, items)
+        return {"confirmed": int(args["first_seq"]) + len(items) - 1}
+
+    async def _write_records(self, cluster: str, items: tuple[dict[str, Any], ...]) -> None:
+        recorder = self.recorder
+        assert recorder is not None
+        await self._new_wckeys(cluster, items)
+        await self.database.write(lambda connection: recorder.write(connection, cluster, items))
+
+    async def _new_wckeys(self, cluster: str, items: tuple[dict[str, Any], ...]) -> None:
+        """WCKeys that jobs name and nobody has added yet (TrackWCKey)."""
+        from . import cluster_changes
+
+        wanted = {
+            (str(item.get("user_name") or ""), str(item["wckey"]))
+            for item in items
+            if isinstance(item, dict) and item.get("wckey")
+        }
+        wanted = {key for key in wanted if not cluster_changes.wckey_id(self.books, cluster, *key)}
+        if wanted:
+            await self.change(
+                lambda books, now: cluster_changes.add_wckeys_of_jobs(books, cluster, sorted(wanted), now)
+            )
+
+    def _wckey_id(self, connection: Any, cluster: str, user: str, name: str) -> int:
+        from . import cluster_changes
+
+        return cluster_changes.wckey_id(self.books, cluster, user, name)
+
+    async def _assoc_updates(self, peer: Peer, args: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        subscriber = Subscriber(str(args["cluster"]).lower())
+        self.subscribers.add(subscriber)
+        try:
+            yield self.books.snapshot(subscriber.cluster)
+            while True:
+                message = await subscriber.queue.get()
+                if message is None:
+                    return
+                yield message
+        finally:
+            self.subscribers.discard(subscriber)
+
+
+def _words(value: Any) -> list[str]:
+    if not value:
+        return []
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else list(value)
+
+
+def _load(connection: Any) -> Books:
+    books = Books.load(connection)
+    if not books.qos:
+        books = Books.fresh(int(time.time()))
+        books.save(connection)
+    books.settle()
+    return books
