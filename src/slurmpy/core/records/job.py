@@ -87,6 +87,7 @@ class JobInfo(Record):
     tasks_per_core: int | None = INFINITE
     tasks_per_board: int = 0
     tasks_per_tres: int = 0
+    boards_per_node: int = 0
     sockets_per_board: int = 0
     sockets_per_node: int | None = None
     cores_per_socket: int | None = None
