@@ -12,16 +12,29 @@ if TYPE_CHECKING:
     from .compiler import Compiler
     from .lists import Flags
 
-#: as `kill -l` calls them; numbers above have no name
-SIGNALS = (
-    "", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
-    "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH",
-    "IO", "PWR", "SYS",
-)  # fmt: skip
+#: the signals that the documents call by name
+SIGNALS = {
+    1: "HUP",
+    2: "INT",
+    3: "QUIT",
+    6: "ABRT",
+    9: "KILL",
+    10: "USR1",
+    12: "USR2",
+    14: "ALRM",
+    15: "TERM",
+    18: "CONT",
+    19: "STOP",
+    20: "TSTP",
+    21: "TTIN",
+    22: "TTOU",
+    23: "URG",
+}
+_SIGNAL_NUMBERS = {name: number for number, name in SIGNALS.items()}
 
 
 def signal_name(number: int) -> str:
-    return SIGNALS[number] if 0 < number < len(SIGNALS) else str(number) if number else ""
+    return SIGNALS.get(number) or str(number) if number else ""
 
 
 class ExitCode(Type):
@@ -83,8 +96,8 @@ class ExitCode(Type):
         inner = document.get("signal")
         inner = inner if isinstance(inner, dict) else {}
         signal = self.signal.parse(inner.get("id"), f"{at}signal/id/", context)
-        if signal is None and inner.get("name") in SIGNALS[1:]:
-            signal = SIGNALS.index(inner["name"])
+        if signal is None:
+            signal = _SIGNAL_NUMBERS.get(inner.get("name") or "")
         if "PENDING" in status or "INVALID" in status:
             return None
         return ((code or 0) << 8) | (signal or 0) | (0x80 if "CORE_DUMPED" in status else 0)

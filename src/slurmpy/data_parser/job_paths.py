@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from slurmpy.core.records.accounting import DbJob
     from slurmpy.core.records.job import JobInfo
 
 _PATTERN = re.compile(r"%(\d*)([%AaJjNnstuxb])")
@@ -40,7 +41,7 @@ def _absolute(job: JobInfo, pattern: str) -> str:
     return path if path[:1] == "/" else f"{job.current_working_directory}/{path}"
 
 
-def fill(job: JobInfo, pattern: str) -> str:
+def fill(job: JobInfo | DbJob, pattern: str) -> str:
     r"""The pattern with its %-letters replaced. A backslash anywhere switches them off (and goes away)."""
     if "\\" in pattern:
         return pattern.replace("\\", "")
@@ -64,7 +65,7 @@ def fill(job: JobInfo, pattern: str) -> str:
         elif letter == "x":
             value = job.name
         elif letter == "N":
-            value = job.batch_host or _first_node(job)
+            value = getattr(job, "batch_host", "") or _first_node(job)
         elif letter in "nt":
             value = 0
         else:  # s: the step
@@ -76,7 +77,7 @@ def fill(job: JobInfo, pattern: str) -> str:
     return _PATTERN.sub(replace, pattern)
 
 
-def _first_node(job: JobInfo) -> str:
+def _first_node(job: JobInfo | DbJob) -> str:
     if not job.nodes:
         return ""
     from slurmpy.core.hostlist import expand

@@ -34,8 +34,11 @@ class ListOf(Type):
         """The record's value, from the items read."""
         return items
 
-    def dump(self, value: Any) -> list[Any]:
-        return [self.item.dump(item) for item in self.values(value)]
+    def dump(self, value: Any) -> Any:
+        return self.dump_at(value, 0)
+
+    def dump_at(self, value: Any, now: float) -> Any:
+        return [self.item.dump_at(item, now) for item in self.values(value)]
 
     def parse(self, document: Any, at: str, context: Context) -> Any:
         if document is None:
@@ -60,11 +63,11 @@ class ListOf(Type):
         head, between, tail = f"[\n{pad}", f",\n{pad}", f"\n{pad[2:]}]"
         values = self.values
 
-        def write(value: Any) -> str:
+        def write(value: Any, now: float) -> str:
             items = values(value)
-            return head + between.join([writer(item) for item in items]) + tail if items else "[]"
+            return head + between.join([writer(item, now) for item in items]) + tail if items else "[]"
 
-        return f"{c.bind(write)}({value})"
+        return f"{c.bind(write)}({value}, now)"
 
     def yaml_code(self, c: Compiler, value: str, indent: int, column: int) -> str:
         writer = c.yaml_writer(self.item, indent, indent + 1)
@@ -72,11 +75,11 @@ class ListOf(Type):
         head = " !!seq" + between
         values = self.values
 
-        def write(value: Any) -> str:
+        def write(value: Any, now: float) -> str:
             items = values(value)
-            return head + between.join([writer(item) for item in items]) if items else " !!seq []"
+            return head + between.join([writer(item, now) for item in items]) if items else " !!seq []"
 
-        return f"{c.bind(write)}({value})"
+        return f"{c.bind(write)}({value}, now)"
 
 
 class Commas(ListOf):

@@ -8,16 +8,33 @@ from typing import Any
 from . import json_text, yaml_text
 from .compiler import Compiler, Writer
 from .errors import Context, ParseFailed
+from .lists import ListOf
+from .tables import Table
 from .types import UNSET, Type
 
 
 class Plugin:
-    """``types`` holds every named type of the version, ``documents`` the envelope of each kind of answer."""
+    """``types`` holds every named type of the version, ``envelopes`` the document around each kind of answer;
+    types that are ``unpublished`` are for commands only and have no part in the OpenAPI components."""
 
-    def __init__(self, version: str, types: dict[str, Type]) -> None:
+    def __init__(
+        self,
+        version: str,
+        types: Iterable[Type],
+        envelopes: dict[str, Table],
+        unpublished: frozenset[str] = frozenset(),
+    ) -> None:
         self.version = version
         self.name = f"data_parser/{version}"
-        self.types = types
+        self.envelopes = envelopes
+        self._unpublished = unpublished
+        self.types: dict[str, Type] = {type.name: type for type in types}
+        for envelope in envelopes.values():
+            self.types[envelope.name] = envelope
+            for field in envelope.fields[:-3]:  # without meta, errors and warnings
+                self.types.setdefault(field.type.name, field.type)
+                for part in field.type.parts() if isinstance(field.type, ListOf) else ():
+                    self.types.setdefault(part.name, part)
         self._compiler = Compiler()
         self._json: dict[tuple[str, int], Writer] = {}
         self._yaml: dict[tuple[str, int, int], Writer] = {}
@@ -28,10 +45,7 @@ class Plugin:
 
     def dump(self, name: str, value: Any, now: float = 0) -> Any:
         """The document (dicts, lists, plain values) of a record. ``now`` (epoch) is for what grows by itself."""
-        from .tables import Table
-
-        type = self.types[name]
-        return type.dump(value, now) if isinstance(type, Table) else type.dump(value)
+        return self.types[name].dump_at(value, now)
 
     def parse(self, name: str, document: Any, context: Context | None = None, at: str = "#/") -> Any:
         """The record that a document describes.
@@ -90,7 +104,7 @@ class Plugin:
                 continue
             seen.add(id(type))
             waiting.extend(type.parts())
-            if type.name:
+            if type.name and type.name not in self._unpublished:
                 found[f"{self.version}_{type.name}"] = type.schema(self.reference)
         return dict(sorted(found.items()))
 

@@ -27,7 +27,6 @@ RESERVATION_FLAGS = Flags(
 class _Watts(Empty):
     """Declared as a number that may be unset, written as an empty object."""
 
-    deprecated = False
     name = UINT32.name
 
     def __init__(self, number: OptionalNumber) -> None:

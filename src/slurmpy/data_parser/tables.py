@@ -18,10 +18,10 @@ class Field:
     ``path`` is the place in the document ("time/limit"); ``attr`` the record's attribute, "" for a field that the
     record does not have (then the type writes its constant or zero). ``get(record)`` (or ``get(record, now)`` when
     ``timed``) computes a value instead, ``put(values, value)`` takes a parsed one apart; a field with ``get`` alone is
-    not read back.
+    not read back. A request that says something in an ``unsupported`` field is refused.
     """
 
-    __slots__ = ("attr", "deprecated", "get", "path", "put", "required", "timed", "type")
+    __slots__ = ("attr", "deprecated", "get", "path", "put", "required", "timed", "type", "unsupported")
 
     def __init__(
         self,
@@ -34,6 +34,7 @@ class Field:
         timed: bool = False,
         required: bool = False,
         deprecated: bool = False,
+        unsupported: bool = False,
     ) -> None:
         self.path = path
         self.type = type
@@ -43,6 +44,7 @@ class Field:
         self.timed = timed
         self.required = required
         self.deprecated = deprecated or type.deprecated
+        self.unsupported = unsupported
 
     def changed(self, **changes: Any) -> Field:
         """A copy with other properties, for a table of differences."""
@@ -60,11 +62,13 @@ class Table(Type):
         fields: tuple[Field, ...],
         *,
         label: str = "",
+        sparse: bool = False,
     ) -> None:
         self.name = name
         self.record = record
         self.fields = fields
         self.label = label or name.upper()
+        self.sparse = sparse  # a request: what is None in the record is left out of the document
         self.access = "attr" if record not in (dict, tuple) else "key" if record is dict else "index"
         self._by_path = {field.path: field for field in fields}
         self._branches = {
@@ -93,7 +97,7 @@ class Table(Type):
         for behind, field in add:
             places = [index for index, other in enumerate(fields) if other.path == behind]
             fields.insert(places[0] + 1 if places else 0, field)
-        return type(self)(name or self.name, record or self.record, tuple(fields), label=self.label)
+        return type(self)(name or self.name, record or self.record, tuple(fields), label=self.label, sparse=self.sparse)
 
     def parts(self) -> tuple[Type, ...]:
         return tuple(field.type for field in self.fields)
@@ -106,7 +110,7 @@ class Table(Type):
             for group in groups:
                 properties = properties.setdefault(group, {"type": "object", "properties": {}})["properties"]
             schema = reference(field.type)
-            if field.deprecated and not field.type.name:
+            if field.deprecated:
                 schema = schema | {"deprecated": True}
             properties[last] = schema
         root["required"] = [field.path for field in self.fields if field.required]
@@ -133,16 +137,22 @@ class Table(Type):
             return f"r.{field.attr}"
         return f"r.get({field.attr!r})" if self.access == "key" else f"r[{int(field.attr)}]"
 
-    def dump(self, value: Any, now: float = 0) -> dict[str, Any] | None:
+    def dump(self, value: Any) -> dict[str, Any] | None:
+        return self.dump_at(value, 0)
+
+    def dump_at(self, value: Any, now: float) -> dict[str, Any] | None:
         if value is None:
             return None
         root: dict[str, Any] = {}
         for field in self.fields:
+            content = self.value(field, value, now)
+            if self.sparse and content is None:
+                continue
             *groups, last = field.path.split("/")
             here = root
             for group in groups:
                 here = here.setdefault(group, {})
-            here[last] = field.type.dump(self.value(field, value, now))
+            here[last] = field.type.dump_at(content, now)
         return root
 
     def parse(self, document: Any, at: str, context: Context) -> Any:
@@ -158,7 +168,11 @@ class Table(Type):
         if self.access == "key":
             return values
         defaults = self._defaults
-        return self.record(**{k: v for k, v in values.items() if k not in defaults or v != defaults[k]})
+        record = self.record(
+            **{k: v for k, v in values.items() if k[0] != "_" and (k not in defaults or v != defaults[k])}
+        )
+        record.__dict__.update((k, v) for k, v in values.items() if k[0] == "_" and v)
+        return record
 
     def _parse_group(
         self, document: dict[str, Any], prefix: str, at: str, context: Context, values: dict[str, Any]
@@ -178,7 +192,10 @@ class Table(Type):
             value = field.type.parse(entry, here, context)
             if value is UNSET:
                 continue
-            if field.put is not None:
+            if field.unsupported:
+                if value:
+                    context.error("ESLURM_DATA_PATH_NOT_FOUND", f'Field "{key}" is not supported', here)
+            elif field.put is not None:
                 field.put(values, value)
             elif field.get is None and field.attr:
                 values[field.attr] = value

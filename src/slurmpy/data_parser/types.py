@@ -44,6 +44,10 @@ class Type:
     def dump(self, value: Any) -> Any:
         raise NotImplementedError
 
+    def dump_at(self, value: Any, now: float) -> Any:
+        """The document at a given time; only objects and lists of objects have something that grows with it."""
+        return self.dump(value)
+
     def parse(self, document: Any, at: str, context: Context) -> Any:
         """The value, or `UNSET`. Reports into ``context``; raises ParseFailed when nothing can come of it."""
         raise NotImplementedError
@@ -234,6 +238,7 @@ class OptionalNumber(Type):
         return {
             "type": "object",
             "properties": {"set": {"type": "boolean"}, "infinite": {"type": "boolean"}, "number": number},
+            "required": [],
         }
 
     def dump(self, value: Any) -> dict[str, Any]:

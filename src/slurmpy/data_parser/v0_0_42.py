@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from . import jobs, nodes, partitions, reservations, steps
+from . import jobs, nodes, partitions, reservations, slurmdb_accounts, slurmdb_jobs, steps, tres
+from .envelopes import ENVELOPES
 from .plugin import Plugin
 from .types import Type
 
 VERSION = "v0.0.42"
 
-#: the named types, from which all others are reached
+#: the types that callers ask for by name; all others are reached from these and from the envelopes
 TYPES: tuple[Type, ...] = (
     jobs.JOB_INFO,
-    jobs.JOB_INFO_MSG,
     nodes.NODE,
-    nodes.NODES,
     partitions.PARTITION_INFO,
-    partitions.PARTITION_INFO_MSG,
     reservations.RESERVATION_INFO,
-    reservations.RESERVATION_INFO_MSG,
     steps.STEP_INFO,
-    steps.STEP_INFO_MSG,
+    slurmdb_jobs.JOB,
+    slurmdb_jobs.STEP,
+    slurmdb_accounts.ACCOUNT,
+    slurmdb_accounts.USER,
+    slurmdb_accounts.ASSOC,
+    slurmdb_accounts.QOS,
+    slurmdb_accounts.CLUSTER_REC,
+    slurmdb_accounts.WCKEY,
+    slurmdb_accounts.INSTANCE,
+    tres.TRES,
+)
+
+
+#: what only commands print
+UNPUBLISHED = frozenset(
+    {"step_info", "step_info_msg", "openapi_step_info_resp", "sinfo", "sinfo_rows", "openapi_sinfo_resp"}
 )
 
 
 def plugin() -> Plugin:
-    types = {type.name: type for type in TYPES}
-    return Plugin(VERSION, types)
+    return Plugin(VERSION, TYPES, ENVELOPES, UNPUBLISHED)
