@@ -168,9 +168,8 @@ class Table(Type):
         if self.access == "key":
             return values
         defaults = self._defaults
-        record = self.record(
-            **{k: v for k, v in values.items() if k[0] != "_" and (k not in defaults or v != defaults[k])}
-        )
+        own = {k: v for k, v in values.items() if k[0] != "_" and (k not in defaults or v != defaults[k])}
+        record = self.record(**own)
         record.__dict__.update((k, v) for k, v in values.items() if k[0] == "_" and v)
         return record
 
