@@ -9,6 +9,17 @@ from __future__ import annotations
 
 ANY, OPERATOR, ADMIN, SLURM, NODE = "any", "operator", "admin", "slurm", "node"
 
+_NOT_ADMIN = ("ESLURM_USER_ID_MISSING", None)
+_NOT_PERMITTED = ("ESLURM_ACCESS_DENIED", "Permission denied")
+#: how a method refuses whose role is missing (error, text), where that is not "Access/permission denied": as real slurmctld
+#: answers
+REFUSALS: dict[str, tuple[str, str | None]] = {
+    **dict.fromkeys(("shutdown", "reconfigure", "takeover"), _NOT_ADMIN),
+    **dict.fromkeys(("update_node", "create_node", "delete_node"), _NOT_ADMIN),
+    **dict.fromkeys(("create_partition", "update_partition", "delete_partition"), _NOT_ADMIN),
+    **dict.fromkeys(("set_debug_level", "set_debug_flags", "set_schedlog_level"), _NOT_PERMITTED),
+}
+
 #: methods that every daemon has
 COMMON: dict[str, str] = {"ping": ANY, "shutdown": SLURM, "reconfigure": SLURM, "sign_hello": ANY}
 
@@ -47,7 +58,7 @@ SLURMCTLD: dict[str, str] = {
     "delete_crontab": ANY,
     "token": ANY,
     # the cluster
-    "update_node": OPERATOR,
+    "update_node": ADMIN,
     "create_node": ADMIN,
     "delete_node": ADMIN,
     "create_partition": ADMIN,

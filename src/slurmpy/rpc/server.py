@@ -259,7 +259,7 @@ class Connection(asyncio.Protocol):
             return
         if not self.server.may(self.peer, method):
             log.error(f"{self.server.name}: {method}: refused to uid={self.peer.uid}")
-            self._error(number, SlurmError("ESLURM_ACCESS_DENIED"))
+            self._error(number, SlurmError(*methods.REFUSALS.get(method, ("ESLURM_ACCESS_DENIED", None))))
             return
         if len(self._tasks) >= IN_FLIGHT:
             self._error(number, SlurmError("SLURM_ERROR", "too many requests at once"))
