@@ -38,6 +38,7 @@ class JobDescriptor(Record):
     requeue: bool | None = None
     reboot: bool | None = None
     kill_on_node_fail: bool | None = None
+    kill_on_invalid_dependency: bool | None = None  # None: what DependencyParameters say
     wait_all_nodes: bool | None = None
     minimum_cpus: int | None = None
     maximum_cpus: int | None = None

@@ -1,0 +1,1 @@
+"""Option tables of the commands that submit and cancel jobs."""

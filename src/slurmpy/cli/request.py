@@ -1,0 +1,129 @@
+"""What sbatch, salloc and srun do alike: component command lines, option passes, the connection, refusals."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ..core.errors import SlurmError
+from .command import Parsed
+from .errors import Stop, exit_code, line, write
+from .job_options import JobOptions
+from .options.values import Reading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ..rpc.cluster import Cluster
+    from .command import Command
+
+#: messages by level: printed if so many -v were given
+LEVELS = {"fatal": -9, "error": -9, "warning": -1, "info": 0, "verbose": 1, "debug": 2, "debug2": 3}
+
+
+class Messages:
+    """The command's messages on standard error, as loud as -v and -Q say."""
+
+    def __init__(self, program: str, verbose: int = 0, quiet: int = 0) -> None:
+        self.program = program
+        self.loudness = verbose - quiet
+
+    def say(self, level: str, message: str) -> None:
+        if LEVELS[level] > self.loudness:
+            return
+        prefix = {"info": "", "verbose": "", "debug": "debug: ", "debug2": "debug2"}.get(level, level)
+        if level == "debug":
+            write(sys.stderr, f"{self.program}: debug:  {message}\n")
+        else:
+            write(sys.stderr, line(self.program, message, prefix))
+
+    def info(self, message: str) -> None:
+        self.say("info", message)
+
+
+def component_lines(command: Command, argv: Sequence[str]) -> list[Parsed]:
+    """The command line, cut at each ``:`` that stands where a new component's options begin. Raises Stop.
+
+    Operands (script or command with its arguments) may follow the options of the last component only.
+    """
+    parts: list[Parsed] = []
+    rest = list(argv)
+    while True:
+        given, operands = command.getopt(rest)
+        if operands[:1] == [":"] and len(operands) > 1:
+            parts.append(Parsed(given, []))
+            rest = operands[1:]
+            continue
+        parts.append(Parsed(given, operands))
+        return parts
+
+
+def reading(program: str) -> Reading:
+    """Clock, directory and user as of now."""
+    import time
+
+    try:
+        cwd = os.getcwd()
+    except OSError:
+        write(sys.stderr, line(program, "getcwd failed: No such file or directory", "error"))
+        raise Stop(1) from None
+    return Reading(program, time.time(), cwd, os.getuid())
+
+
+def options_of(command: Command, at: Reading, passes: Iterable[Iterable[object]]) -> JobOptions:
+    """Options from several origins, the weakest first; checked."""
+    options = JobOptions(command, at)
+    for given in passes:
+        options.apply(given)  # type: ignore[arg-type]
+    for level, message in at.notes:
+        write(sys.stderr, line(at.program, message, level))
+    at.notes.clear()
+    options.check()
+    return options
+
+
+def warn_all(messages: Messages, warnings: Iterable[tuple[str, str]]) -> None:
+    for level, message in warnings:
+        messages.say(level, message)
+
+
+def open_cluster(program: str) -> Cluster:
+    from . import connect
+
+    return connect.cluster(program)
+
+
+def check_specialised(options: JobOptions, conf: object, messages: Messages) -> None:
+    """--core-spec and --thread-spec count only where the configuration lets users say them."""
+    for option, shown in (("core-spec", "-S"), ("thread-spec", "--thread-spec")):
+        if option in options and not getattr(conf, "AllowSpecResourcesUsage", False):
+            messages.say(
+                "error",
+                f"Ignoring {shown} since it's not allowed by configuration (AllowSpecResourcesUsage = No)",
+            )
+            options.drop(option)
+
+
+#: errors of which the client says only what went wrong, without what it was doing
+BARE = frozenset({"ESLURM_INVALID_GRES"})
+
+
+def refused(program: str, doing: str, error: SlurmError, env: Mapping[str, str]) -> Stop:
+    """The end of the command after slurmctld has refused: its own remarks, then ``doing: message``."""
+    text = ""
+    for remark in remarks(error):
+        text += line(program, remark)
+    if error.name in BARE:
+        text += line(program, error.standard)
+    else:
+        text += line(program, f"{doing}: {error.standard if remarks(error) else error.message}")
+    return Stop(exit_code(env), err=text)
+
+
+def remarks(error: SlurmError) -> list[str]:
+    """The lines that slurmctld adds to an error for the user (``job_submit_user_msg``)."""
+    found = error.data.get("user_message") if error.data else None
+    if not found:
+        return []
+    return [part for part in str(found).split("\n") if part]
