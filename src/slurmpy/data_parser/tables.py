@@ -18,7 +18,8 @@ class Field:
     ``path`` is the place in the document ("time/limit"); ``attr`` the record's attribute, "" for a field that the
     record does not have (then the type writes its constant or zero). ``get(record)`` (or ``get(record, now)`` when
     ``timed``) computes a value instead, ``put(values, value)`` takes a parsed one apart; a field with ``get`` alone is
-    not read back. A request that says something in an ``unsupported`` field is refused.
+    not read back (``put`` raises ValueError for a value that makes no sense). A request that says something in an
+    ``unsupported`` field is refused.
     """
 
     __slots__ = ("attr", "deprecated", "get", "path", "put", "required", "timed", "type", "unsupported")
@@ -195,7 +196,10 @@ class Table(Type):
                 if value:
                     context.error("ESLURM_DATA_PATH_NOT_FOUND", f'Field "{key}" is not supported', here)
             elif field.put is not None:
-                field.put(values, value)
+                try:
+                    field.put(values, value)
+                except ValueError as error:
+                    context.error("ESLURM_DATA_CONV_FAILED", str(error), here)
             elif field.get is None and field.attr:
                 values[field.attr] = value
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import jobs, nodes, partitions, reservations, slurmdb_accounts, slurmdb_jobs, steps, tres
+from . import jobs, nodes, partitions, requests, reservations, slurmdb_accounts, slurmdb_jobs, steps, submissions, tres
 from .envelopes import ENVELOPES
 from .plugin import Plugin
 from .types import Type
@@ -26,6 +26,13 @@ TYPES: tuple[Type, ...] = (
     slurmdb_accounts.WCKEY,
     slurmdb_accounts.INSTANCE,
     tres.TRES,
+    submissions.JOB_DESC_MSG,
+    submissions.JOB_SUBMIT_REQ,
+    submissions.JOB_ALLOC_REQ,
+    requests.KILL_JOBS_MSG,
+    requests.UPDATE_NODE_MSG,
+    requests.ACCOUNTS_ADD,
+    requests.USERS_ADD,
 )
 
 
