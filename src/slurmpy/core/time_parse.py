@@ -1,15 +1,9 @@
-"""Reading times and durations; `times` has the functions that the rest of the house calls."""
+"""Reading times; `times` has the functions that the rest of the house calls."""
 
 from __future__ import annotations
 
 import re
 import time as _time
-
-from .records.base import INFINITE
-
-UNLIMITED_WORDS = ("infinite", "unlimited", "-1")
-
-_LIMIT = re.compile(r"(?:(\d+)-(?:(\d+)(?::(\d+)(?::(\d+))?)?)?|(\d+)(?::(\d+)(?::(\d+))?)?)$", re.A)
 
 #: words for a time of day: (hour, minute)
 DAY_TIMES = {"midnight": (0, 0), "elevenses": (11, 0), "noon": (12, 0), "fika": (15, 0), "teatime": (16, 0)}
@@ -28,22 +22,6 @@ class TimeError(ValueError):
     def __init__(self, text: str, position: int) -> None:
         super().__init__(f"Invalid time specification (pos={position}): {text}")
         self.position = position
-
-
-def duration(text: str) -> int:
-    """See `times.parse_duration`."""
-    if text.lower() in UNLIMITED_WORDS:
-        return INFINITE
-    match = _LIMIT.match(text)
-    if match is None:
-        raise ValueError(f"Invalid time limit: {text}")
-    days, hours, minutes, seconds, first, second, third = (int(group) if group else 0 for group in match.groups())
-    if match[1] is None:
-        if match[7] is not None:
-            hours, minutes, seconds = first, second, third
-        else:
-            minutes, seconds = first, second
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def moment(text: str, now: int, past: bool = False) -> int:

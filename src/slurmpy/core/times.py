@@ -9,6 +9,7 @@ import time as _time
 
 from .records.base import INFINITE
 
+UNLIMITED_WORDS = ("infinite", "unlimited", "-1")
 
 def format_duration(seconds: int) -> str:
     """``00:01:21``, ``1-02:03:04``; what cannot be is ``INVALID``."""
@@ -84,9 +85,21 @@ def parse_duration(text: str) -> int:
     ``minutes``, ``minutes:seconds``, ``hours:minutes:seconds``, ``days-hours``, ``days-hours:minutes``,
     ``days-hours:minutes:seconds``, ``infinite``, ``unlimited``, ``-1``.
     """
-    from .time_parse import duration
-
-    return duration(text)
+    if text.lower() in UNLIMITED_WORDS:
+        return INFINITE
+    days, dash, clock = text.partition("-")
+    parts = (clock if dash else text).split(":")
+    if dash and clock == "":
+        parts = ["0"]
+    if len(parts) > 3 or not all(part.isdecimal() and part.isascii() for part in (*parts, days if dash else "0")):
+        raise ValueError(f"Invalid time limit: {text}")
+    numbers = [int(part) for part in parts]
+    if dash:
+        numbers += [0] * (3 - len(numbers))
+        return int(days) * 86400 + numbers[0] * 3600 + numbers[1] * 60 + numbers[2]
+    if len(numbers) == 3:
+        return numbers[0] * 3600 + numbers[1] * 60 + numbers[2]
+    return numbers[0] * 60 + (numbers[1] if len(numbers) == 2 else 0)
 
 
 def parse_time_limit(text: str) -> int:
