@@ -49,7 +49,7 @@ HANDLERS = {
     "will_run": later,
     "kill_job": refuse,
     "update_job": defect,
-    "update_node": lambda peer, args: "operator's",
+    "reboot_nodes": lambda peer, args: "operator's",
     "create_partition": lambda peer, args: "admin's",
 }
 

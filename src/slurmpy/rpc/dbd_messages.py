@@ -31,6 +31,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from slurmpy.core.ids import STEP_BATCH
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -210,9 +212,8 @@ def step_record(step: StepInfo, submit_time: int, kind: str, **extra: Any) -> di
     item["job_state"] = step.state
     item["start_time"] = step.start_time
     item["tres_allocated"] = step.tres_alloc_str
-    item["cpu_frequency_minimum"] = step.cpu_frequency_minimum or 0
-    item["cpu_frequency_maximum"] = step.cpu_frequency_maximum or 0
-    item["cpu_frequency_governor"] = step.cpu_frequency_governor or 0
+    if step.step_id == STEP_BATCH:  # it is never asked; Slurm says 0, and "Unknown" for steps of srun
+        item["cpu_frequency_minimum"] = item["cpu_frequency_maximum"] = item["cpu_frequency_governor"] = 0
     item.update(extra)
     return item
 
