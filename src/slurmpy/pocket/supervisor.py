@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 
 from slurmpy.conf import slurm_conf
-from slurmpy.core import hostlist
 from slurmpy.core.states import NodeState
 from slurmpy.pocket.directory import Directory
 from slurmpy.rpc.daemon import READY
@@ -56,7 +55,7 @@ class Supervisor:
         import slurmpy.node.main as node
 
         conf = self.directory.conf
-        names = [name for line in self.conf.nodes for name in hostlist.expand(line.NodeName) if line.State != "FUTURE"]
+        names = [name for line in self.conf.nodes for name in line.names()]
         self.children = [
             Child("slurmctld", lambda: ctld.run(["-D", "-f", conf])),
             *(Child(f"slurmd-{n}", lambda n=n: node.run(["-D", "-f", conf, "-N", n])) for n in names),  # type: ignore[misc]

@@ -123,7 +123,7 @@ def controller_address(conf: SlurmConf) -> Address:
     unix = run_dir.find(conf, run_dir.CONTROLLER)
     if run_dir.without_tcp(conf):
         return Address(unix or run_dir.controller_socket(conf), what="slurmctld")
-    host = conf.controller_address() if hasattr(conf, "controller_address") else "localhost"
+    host = conf.controller_address()
     return Address(unix, host, int(conf.SlurmctldPort), "slurmctld")
 
 
