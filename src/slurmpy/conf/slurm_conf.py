@@ -59,6 +59,12 @@ class SlurmConf:
                 found[key.lower()] = value
         return found
 
+    def show(self) -> list[tuple[str, str | None]]:
+        """The rows of ``scontrol show config``; see `config_view`."""
+        from .config_view import rows
+
+        return rows(self)
+
     def number_of(self, name: str, word: str, default: int) -> int:
         """The number of a word of a parameter like SchedulerParameters, `default` where it is not there or none."""
         value = self.words(name).get(word.lower(), "")

@@ -208,7 +208,7 @@ TABLE: dict[str, tuple[str, object, bool]] = {
     "TopologyPlugin": ("str", "topology/default", False),
     "TrackWCKey": ("bool", False, True),
     "TreeWidth": ("u16", 16, True),
-    "UsePAM": ("bool", False, False),
+    "UsePam": ("bool", False, False),
     "UnkillableStepProgram": ("str", None, False),
     "UnkillableStepTimeout": ("sec", 60, True),
     "VSizeFactor": ("percent", 0, True),
@@ -255,8 +255,7 @@ REMOVED = {
         "option instead."
     ),
     "sallocdefaultcommand": (
-        "SallocDefaultCommand has been removed. Please consider setting "
-        "LaunchParameters=use_interactive_step instead."
+        "SallocDefaultCommand has been removed. Please consider setting LaunchParameters=use_interactive_step instead."
     ),
     "frontendname": (
         "Use of FrontendName in slurm.conf without Slurm being configured/built with the --enable-front-end option"

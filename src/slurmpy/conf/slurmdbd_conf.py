@@ -1,0 +1,139 @@
+"""slurmdbd.conf, read."""
+
+from __future__ import annotations
+
+import os
+
+from .errors import ConfError
+from .plain import PlainConf
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
+
+
+class SlurmdbdConf(PlainConf):
+    TABLE: ClassVar[dict[str, tuple[str, object, bool]]] = {
+        "AllowNoDefAcct": ("bool", False, False),
+        "AllResourcesAbsolute": ("bool", False, False),
+        "ArchiveDir": ("str", "/tmp", False),  # noqa: S108 - Slurm's default
+        "ArchiveEvents": ("bool", False, False),
+        "ArchiveJobs": ("bool", False, False),
+        "ArchiveResvs": ("bool", False, False),
+        "ArchiveScript": ("str", None, False),
+        "ArchiveSteps": ("bool", False, False),
+        "ArchiveSuspend": ("bool", False, False),
+        "ArchiveTXN": ("bool", False, False),
+        "ArchiveUsage": ("bool", False, False),
+        "AuthAltParameters": ("str", None, True),
+        "AuthAltTypes": ("str", None, True),
+        "AuthInfo": ("str", None, True),
+        "AuthType": ("str", "auth/slurm", True),
+        "CommitDelay": ("sec", 0, False),
+        "CommunicationParameters": ("str", None, True),
+        "DbdAddr": ("str", None, True),
+        "DbdBackupHost": ("str", None, False),
+        "DbdHost": ("str", "localhost", True),
+        "DbdPort": ("u32", 6819, True),
+        "DebugFlags": ("str", None, False),
+        "DebugLevel": ("level", "info", True),
+        "DebugLevelSyslog": ("level", None, False),
+        "DefaultQOS": ("str", None, False),
+        "DisableArchiveCommands": ("bool", False, False),
+        "DisableCoordDBD": ("bool", False, False),
+        "HashPlugin": ("str", "hash/k12", False),
+        "LogFile": ("str", None, True),
+        "LogTimeFormat": ("str", "iso8601_ms", False),
+        "MaxQueryTimeRange": ("seconds", 0xFFFFFFFF, False),
+        "MessageTimeout": ("sec", 10, True),
+        "Parameters": ("str", None, False),
+        "PidFile": ("str", None, True),
+        "PluginDir": ("str", "/usr/lib/x86_64-linux-gnu/slurm-wlm", False),
+        "PrivateData": ("str", "none", True),
+        "PurgeEventAfter": ("str", None, False),
+        "PurgeJobAfter": ("str", None, False),
+        "PurgeResvAfter": ("str", None, False),
+        "PurgeStepAfter": ("str", None, False),
+        "PurgeSuspendAfter": ("str", None, False),
+        "PurgeTXNAfter": ("str", None, False),
+        "PurgeUsageAfter": ("str", None, False),
+        "SlurmUser": ("user", "root", True),
+        "StorageBackupHost": ("str", None, False),
+        "StorageHost": ("str", "localhost", True),
+        "StorageLoc": ("str", None, True),
+        "StorageParameters": ("str", None, False),
+        "StoragePass": ("str", None, True),
+        "StoragePassScript": ("str", None, False),
+        "StoragePort": ("u32", 0, True),
+        "StorageType": ("str", "accounting_storage/sqlite", True),
+        "StorageUser": ("str", None, True),
+        "TCPTimeout": ("sec", 2, False),
+        "TLSParameters": ("str", None, False),
+        "TLSType": ("str", "tls/none", False),
+        "TrackSlurmctldDown": ("bool", False, False),
+        "TrackWCKey": ("bool", False, True),
+    }
+
+
+def load(path: str) -> SlurmdbdConf:
+    """Reads slurmdbd.conf. A file with a password in it must be readable by its owner only. Raises `ConfError`."""
+    conf = SlurmdbdConf(path)
+    conf.read()
+    if conf.StoragePass:
+        mode = os.stat(conf.path).st_mode & 0o777
+        if mode & 0o077:
+            raise ConfError(
+                message=f"slurmdbd.conf file {conf.path} should be 600 is {mode:o} accessible for group or others"
+            )
+    return conf
+
+
+#: what is read but not shown
+_SECRET = frozenset(
+    ("StoragePass", "StoragePassScript", "AllResourcesAbsolute", "DisableArchiveCommands", "LogTimeFormat")
+)
+#: shown at the end, in this order
+_LAST = ("TLSParameters", "TLSType", "TrackWCKey", "TrackSlurmctldDown")
+#: the port that each kind of database listens at, where StoragePort is not set
+_DATABASE_PORTS = {"accounting_storage/mysql": 3306, "accounting_storage/postgresql": 5432}
+
+
+def shown(conf: SlurmdbdConf, boot_time: int = 0) -> list[tuple[str, str]]:
+    """(name, text) in the order of ``sacctmgr show configuration``, without the password."""
+    from ..core.times import format_time
+    from .config_view import user_with_id
+
+    rows: dict[str, str] = {}
+    for name, (kind, _, _) in conf.TABLE.items():
+        if name in _SECRET:
+            continue
+        value = getattr(conf, name)
+        if name == "SlurmUser":
+            rows["SLURMDBD_CONF"] = conf.path
+            rows["SLURMDBD_VERSION"] = "24.11.5"
+            text = user_with_id(value)
+        elif name == "CommitDelay":
+            if boot_time:
+                rows["BOOT_TIME"] = format_time(boot_time)
+            text = f"{value} secs" if value else "no"
+        elif name == "MaxQueryTimeRange":
+            text = "UNLIMITED" if value == 0xFFFFFFFF else str(value)
+        elif name == "StoragePort":
+            text = str(value or _DATABASE_PORTS.get(conf.StorageType, 0))
+        elif name.startswith("Purge"):
+            text = value or "NONE"
+        elif kind == "sec":
+            text = f"{value} secs"
+        elif kind == "bool":
+            text = "yes" if value else "no"
+        else:
+            text = "(null)" if value is None else str(value)
+        rows[name] = text
+    first, second = rows.pop("AuthAltParameters"), rows.pop("AuthAltTypes")
+    ordered: list[tuple[str, str]] = []
+    for name, text in rows.items():
+        if name == "AuthInfo":
+            ordered += [("AuthAltTypes", second), ("AuthAltParameters", first)]
+        if name not in _LAST:
+            ordered.append((name, text))
+    return ordered + [(name, rows[name]) for name in _LAST]
