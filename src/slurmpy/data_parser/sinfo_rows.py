@@ -1,68 +1,100 @@
-"""The rows of ``sinfo --json``: groups of nodes of a partition that look alike.
-
-A row is a dictionary with the attribute names of the table below; ``partition`` is a PartitionInfo, ``state`` a
-number of NodeState, ranges are two numbers (``cpus_minimum``, ``cpus_maximum``). The caller counts.
-"""
+"""The rows of ``sinfo --json``: groups of nodes of a partition that look alike (`SinfoRow`)."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from slurmpy.core.records.cluster import NodeInfo
+from slurmpy.core.records.sinfo import SinfoRow
 
 from .kinds import CSV, INT32, INT64, NODE_STATES, UINT32, UINT64
 from .lists import ListOf
 from .partitions import PARTITION_INFO
 from .tables import Field as F
 from .tables import Table
-from .types import STRING
+from .types import STRING, Type
+
+
+def _range(path: str, type: Type, attr: str) -> tuple[F, F]:
+    """The fields ``path``/minimum and ``path``/maximum of a pair of the record."""
+
+    def put_lowest(values: dict[str, Any], value: Any) -> None:
+        values[attr] = (value, values.get(attr, (value, value))[1])
+
+    def put_highest(values: dict[str, Any], value: Any) -> None:
+        values[attr] = (values.get(attr, (value, value))[0], value)
+
+    return (
+        F(f"{path}/minimum", type, get=lambda row: getattr(row, attr)[0], put=put_lowest),
+        F(f"{path}/maximum", type, get=lambda row: getattr(row, attr)[1], put=put_highest),
+    )
+
+
+def _node(path: str, type: Type, attr: str) -> F:
+    """A field of the row's first node."""
+
+    def put(values: dict[str, Any], value: Any) -> None:
+        values["node"] = values.get("node", NodeInfo()).copy(**{attr: value})
+
+    return F(path, type, get=lambda row: getattr(row.node, attr), put=put)
+
+
+def _features(attr: str) -> tuple[Callable[[SinfoRow], str], Callable[[dict[str, Any], str], None]]:
+    def get(row: SinfoRow) -> str:
+        return ",".join(getattr(row.node, attr))
+
+    def put(values: dict[str, Any], value: str) -> None:
+        names = tuple(value.split(",")) if value else ()
+        values["node"] = values.get("node", NodeInfo()).copy(**{attr: names})
+
+    return get, put
+
+
+_all, _put_all = _features("features")
+_active, _put_active = _features("active_features")
 
 SINFO = Table(
     "sinfo",
-    dict,
+    SinfoRow,
     (
-        F("port", INT32),
-        F("node/state", NODE_STATES, "state"),
+        _node("port", INT32, "port"),
+        _node("node/state", NODE_STATES, "state"),
         F("nodes/allocated", INT32, "nodes_allocated"),
         F("nodes/idle", INT32, "nodes_idle"),
         F("nodes/other", INT32, "nodes_other"),
         F("nodes/total", INT32, "nodes_total"),
         F("nodes/hostnames", CSV, "hostnames"),
         F("nodes/addresses", CSV, "addresses"),
-        F("nodes/nodes", CSV, "nodes"),
+        F("nodes/nodes", CSV, "node_names"),
         F("cpus/allocated", INT32, "cpus_allocated"),
         F("cpus/idle", INT32, "cpus_idle"),
         F("cpus/other", INT32, "cpus_other"),
         F("cpus/total", INT32, "cpus_total"),
-        F("cpus/minimum", INT32, "cpus_minimum"),
-        F("cpus/maximum", INT32, "cpus_maximum"),
-        F("cpus/load/minimum", INT32, "load_minimum"),
-        F("cpus/load/maximum", INT32, "load_maximum"),
-        F("cpus/per_node/max", UINT32, "max_cpus_per_node"),
-        F("sockets/minimum", INT32, "sockets_minimum"),
-        F("sockets/maximum", INT32, "sockets_maximum"),
-        F("cores/minimum", INT32, "cores_minimum"),
-        F("cores/maximum", INT32, "cores_maximum"),
-        F("threads/minimum", INT32, "threads_minimum"),
-        F("threads/maximum", INT32, "threads_maximum"),
-        F("disk/minimum", INT32, "disk_minimum"),
-        F("disk/maximum", INT32, "disk_maximum"),
-        F("memory/minimum", INT64, "memory_minimum"),
-        F("memory/maximum", INT64, "memory_maximum"),
-        F("memory/free/minimum", UINT64, "free_minimum"),
-        F("memory/free/maximum", UINT64, "free_maximum"),
-        F("memory/allocated", INT64, "memory_allocated"),
-        F("weight/minimum", INT32, "weight_minimum"),
-        F("weight/maximum", INT32, "weight_maximum"),
-        F("features/total", STRING, "features"),
-        F("features/active", STRING, "active_features"),
-        F("gres/total", STRING, "gres"),
-        F("gres/used", STRING, "gres_used"),
-        F("cluster", STRING),
-        F("comment", STRING),
-        F("extra", STRING),
-        F("reason/description", STRING, "reason"),
-        F("reason/time", INT64, "reason_time"),
-        F("reason/user", STRING, "reason_user"),
-        F("reservation", STRING),
-        F("resource_spec/cpus", STRING, "specialized_cpus"),
-        F("resource_spec/memory", INT64, "specialized_memory"),
+        *_range("cpus", INT32, "cpus"),
+        *_range("cpus/load", INT32, "cpu_load"),
+        F("cpus/per_node/max", UINT32, get=lambda row: row.partition.max_cpus_per_node),
+        *_range("sockets", INT32, "sockets"),
+        *_range("cores", INT32, "cores"),
+        *_range("threads", INT32, "threads"),
+        *_range("disk", INT32, "disk"),
+        *_range("memory", INT64, "memory"),
+        *_range("memory/free", UINT64, "free_mem"),
+        F("memory/allocated", INT64, "alloc_memory"),
+        *_range("weight", INT32, "weight"),
+        F("features/total", STRING, get=_all, put=_put_all),
+        F("features/active", STRING, get=_active, put=_put_active),
+        _node("gres/total", STRING, "gres"),
+        _node("gres/used", STRING, "gres_used"),
+        _node("cluster", STRING, "cluster_name"),
+        _node("comment", STRING, "comment"),
+        _node("extra", STRING, "extra"),
+        _node("reason/description", STRING, "reason"),
+        _node("reason/time", INT64, "reason_changed_at"),
+        _node("reason/user", STRING, "reason_set_by_user"),
+        _node("reservation", STRING, "reservation"),
+        _node("resource_spec/cpus", STRING, "specialized_cpus"),
+        _node("resource_spec/memory", INT64, "specialized_memory"),
         F("partition", PARTITION_INFO),
     ),
 )

@@ -1,0 +1,43 @@
+"""The OpenAPI components that follow from the tables are those of the real daemon."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slurmpy.data_parser import registry
+
+from .reference import needs_reference, openapi
+
+
+def _sorted(schema: Any) -> Any:
+    """The order of required properties means nothing."""
+    if isinstance(schema, dict):
+        return {key: sorted(value) if key == "required" else _sorted(value) for key, value in schema.items()}
+    return [_sorted(value) for value in schema] if isinstance(schema, list) else schema
+
+
+@needs_reference
+def test_components_of_v0_0_42_are_equal() -> None:
+    ours = registry.get("v0.0.42").schemas()
+    theirs = openapi("v0.0.42")["components"]["schemas"]
+    assert sorted(ours) == sorted(theirs)
+    for name, schema in theirs.items():
+        assert _sorted(ours[name]) == _sorted(schema), name
+
+
+@pytest.mark.parametrize("version", registry.VERSIONS)
+def test_every_reference_leads_somewhere(version: str) -> None:
+    schemas = registry.get(version).schemas()
+
+    def references(schema: Any) -> set[str]:
+        if isinstance(schema, list):
+            return set().union(*map(references, schema)) if schema else set()
+        if not isinstance(schema, dict):
+            return set()
+        own = {schema["$ref"].removeprefix("#/components/schemas/")} if isinstance(schema.get("$ref"), str) else set()
+        return own.union(*(references(value) for value in schema.values()))
+
+    assert schemas
+    assert references(schemas) <= set(schemas)
