@@ -34,6 +34,7 @@ _COMPUTED = {
     "script",
     "environment",
     "hold",
+    "consumed_energy",
 }
 _JOB_COLUMNS = frozenset(schema.jobs.c.keys())
 _STEP_COLUMNS = frozenset(schema.steps.c.keys())
@@ -291,6 +292,16 @@ class _Makers:
             self._cpu = {row[0]: (int(row[1] or 0), int(row[2] or 0)) for row in self.connection.execute(query)}
         return self._cpu
 
+    def energy(self) -> dict[int, int]:
+        """Joules of a job's numbered steps; jobs that have none are not in it."""
+        step = schema.steps.c
+        query = (
+            sa.select(step.job_index, sa.func.sum(step.consumed_energy))
+            .where(step.job_index.in_(self.indexes), step.step_id < 0xFFFFFFF0)
+            .group_by(step.job_index)
+        )
+        return {row[0]: int(row[1] or 0) for row in self.connection.execute(query)}
+
     def files(self) -> dict[int, Any]:
         if self._files is None:
             table = schema.job_files.c
@@ -306,6 +317,9 @@ class _Makers:
         if name in ("user_cpu_usec", "system_cpu_usec"):
             cpu, part = self.cpu(), int(name == "system_cpu_usec")
             return lambda row: cpu.get(row[0], (0, 0))[part]
+        if name == "consumed_energy":
+            energy = self.energy()
+            return lambda row: energy.get(row[0])
         if name in ("script", "environment"):
             files, part = self.files(), int(name == "environment")
             return lambda row: files.get(row[0], ("", ""))[part]

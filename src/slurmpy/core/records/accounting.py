@@ -118,9 +118,9 @@ class DbStep(Record):
     standard_output: str = ""
     standard_error: str = ""
     tres_allocated: str = ""
-    cpu_frequency_minimum: int = 0
-    cpu_frequency_maximum: int = 0
-    cpu_frequency_governor: int = 0
+    cpu_frequency_minimum: int | None = None  # kHz; None: not asked for
+    cpu_frequency_maximum: int | None = None
+    cpu_frequency_governor: int | None = None
     actual_cpu_frequency: int = 0
     consumed_energy: int = 0
     user_cpu_usec: int = 0
