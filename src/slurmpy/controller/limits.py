@@ -1,0 +1,364 @@
+"""Limits of associations and QOS: checked at submission and before a start, and the usage that they are checked against.
+
+Usage is counted on the records of `AssocCache` themselves (their ``_usage``): for an association and all above it
+``{"submit": jobs known, "jobs": running, "tres": {...}}``; a QOS has the same for itself and per user and per account.
+A job notes in ``_limits`` whether it is counted, so that no event counts twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from slurmpy.controller import partition_access
+from slurmpy.core.errors import SlurmError
+from slurmpy.core.records.base import INFINITE
+
+if TYPE_CHECKING:
+    from slurmpy.controller.assocs import Association, Qos
+    from slurmpy.controller.state import Job, Partition, State
+
+#: the name of a TRES within the names of reasons: (of a limit on use, of a limit per job)
+TRES_WORDS = {
+    "cpu": ("CpuLimit", "Cpu{}Limit"),
+    "mem": ("MemLimit", "Memory{}"),
+    "node": ("NodeLimit", "Node{}Limit"),
+    "billing": ("BillingLimit", "Billing{}Limit"),
+    "energy": ("EnergyLimit", "Energy{}Limit"),
+}
+
+
+def _grp_word(name: str) -> str:
+    if name in TRES_WORDS:
+        return TRES_WORDS[name][0]
+    return "License" if name.startswith("license/") else "GRES" if name.startswith("gres/") else "Unknown"
+
+
+def _max_word(name: str, per: str) -> str:
+    if name in TRES_WORDS:
+        return TRES_WORDS[name][1].format(per)
+    return ("License" if name.startswith("license/") else "GRES" if name.startswith("gres/") else "Unknown") + per
+
+
+def enforced(state: State) -> bool:
+    """Are limits to be looked at (AccountingStorageEnforce=limits, qos or safe)?"""
+    words = partition_access.words(str(state.conf.AccountingStorageEnforce or "").lower())
+    return bool(words & {"limits", "safe", "all", "qos"})
+
+
+#: sacctmgr's names of flags, as they may come from slurmdbd
+FLAG_NAMES = {
+    "DenyOnLimit": "DENY_LIMIT", "PartitionTimeLimit": "PARTITION_TIME_LIMIT", "OverPartQOS": "OVERRIDE_PARTITION_QOS",
+    "PartitionMaxNodes": "PARTITION_MAXIMUM_NODE", "PartitionMinNodes": "PARTITION_MINIMUM_NODE",
+    "RequiresReservation": "REQUIRED_RESERVATION", "NoReserve": "NO_RESERVE", "NoDecay": "NO_DECAY",
+    "EnforceUsageThreshold": "ENFORCE_USAGE_THRESHOLD",
+}  # fmt: skip
+
+
+def flags_of(qos: Qos | None) -> frozenset[str]:
+    """A QOS's flags by their names in data_parser."""
+    if qos is None or not qos.flags:
+        return frozenset()
+    return frozenset(FLAG_NAMES.get(flag, flag) for flag in qos.flags)
+
+
+def qos_flags(state: State, job: Job) -> frozenset[str]:
+    return flags_of(state.assocs.qos.get(job.qos))
+
+
+def _qos_list(state: State, job: Job, partition: Partition | None) -> list[Qos]:
+    """The QOS whose limits count, the one that wins first: the partition's before the job's, or the other way round."""
+    own = state.assocs.qos.get(job.qos)
+    theirs = state.assocs.qos.get(partition.qos) if partition is not None and partition.qos else None
+    found = [theirs, own]
+    if "OVERRIDE_PARTITION_QOS" in flags_of(own):
+        found.reverse()
+    result: list[Qos] = []
+    for qos in found:
+        if qos is not None and qos not in result:
+            result.append(qos)
+    return result
+
+
+def _first(qos_list: list[Qos], field: str) -> tuple[Qos, int] | None:
+    """The first QOS of the list that sets a plain limit."""
+    for qos in qos_list:
+        value = getattr(qos, field)
+        if value is not None and value != INFINITE:
+            return qos, int(value)
+    return None
+
+
+def _tres_limits(qos_list: list[Qos], field: str) -> Iterator[tuple[Qos, str, int]]:
+    """Each TRES's limit, of the first QOS that sets it."""
+    seen: set[str] = set()
+    for qos in qos_list:
+        for name, value in qos.limit(field).items():
+            if name not in seen and value >= 0:
+                seen.add(name)
+                yield qos, name, value
+
+
+# ------------------------------------------------------------------------------------------------ usage
+
+
+def _slot(usage: dict[str, Any]) -> dict[str, Any]:
+    if "tres" not in usage:
+        usage.update(submit=usage.get("submit", 0), jobs=usage.get("jobs", 0), tres={})
+    return usage
+
+
+def _slots(state: State, job: Job) -> Iterator[dict[str, Any]]:
+    """All the counters that a job counts in."""
+    assoc = state.assocs.assocs.get(job.association_id)
+    if assoc is not None:
+        for one in state.assocs.chain(assoc):
+            yield _slot(one._usage)
+    partition = state.partitions.get(job.partition)
+    for qos in _qos_list(state, job, partition):
+        yield _slot(qos._usage)
+        yield _slot(_user(qos, job))
+        yield _slot(_account(qos, job))
+
+
+def _user(qos: Qos, job: Job) -> dict[str, Any]:
+    found: dict[str, Any] = qos._usage.setdefault("users", {}).setdefault(job.user_id, {})
+    return found
+
+
+def _account(qos: Qos, job: Job) -> dict[str, Any]:
+    found: dict[str, Any] = qos._usage.setdefault("accounts", {}).setdefault(job.account, {})
+    return found
+
+
+def _records(job: Job) -> int:
+    return len(job._array_tasks) if job._array_tasks is not None else 1
+
+
+def on_submit(state: State, job: Job, now: int = 0) -> None:
+    """A job (with all the tasks it stands for) is known now."""
+    count = _records(job)
+    if job._sched.get("counted_submit"):
+        return
+    job._sched = {**job._sched, "counted_submit": True}
+    for slot in _slots(state, job):
+        slot["submit"] += count
+
+
+def on_start(state: State, job: Job, now: int = 0) -> None:
+    """The job holds its allocation now: it counts among the running."""
+    if job._sched.get("counted_start"):
+        return
+    if not job._sched.get("counted_submit"):
+        on_submit(state, job)
+    counts = dict(job._tres_alloc)
+    job._sched = {**job._sched, "counted_start": counts}
+    for slot in _slots(state, job):
+        slot["jobs"] += 1
+        held = slot["tres"]
+        for name, value in counts.items():
+            held[name] = held.get(name, 0) + value
+
+
+def on_end(state: State, job: Job, now: int = 0) -> None:
+    """This life of the job is over: it counts neither as running nor as known (a requeued one is submitted again)."""
+    counts = job._sched.get("counted_start")
+    submitted = job._sched.get("counted_submit")
+    if not counts and not submitted:
+        return
+    number = _records(job)
+    for slot in _slots(state, job):
+        if counts:
+            slot["jobs"] = max(0, slot["jobs"] - 1)
+            held = slot["tres"]
+            for name, value in counts.items():
+                held[name] = max(0, held.get(name, 0) - value)
+        if submitted:
+            slot["submit"] = max(0, slot["submit"] - number)
+    gone = ("counted_start", "counted_submit")
+    job._sched = {name: value for name, value in job._sched.items() if name not in gone}
+
+
+def recount(state: State) -> None:
+    """Count everything anew: after a restart, or when slurmdbd has sent a new view."""
+    for record in (*state.assocs.assocs.values(), *state.assocs.qos.values()):
+        for name in ("submit", "jobs", "tres", "users", "accounts"):
+            record._usage.pop(name, None)
+    for job in state.jobs.values():
+        gone = ("counted_start", "counted_submit")
+        job._sched = {name: value for name, value in job._sched.items() if name not in gone}
+        if job.is_finished and not job.is_completing:
+            continue
+        if not job.is_finished:
+            on_submit(state, job)
+        if job._allocation and (job.is_running or job.is_suspended):
+            on_start(state, job)
+
+
+# ------------------------------------------------------------------------------------------------ at submission
+
+
+def _refuse(reason: str) -> None:
+    raise SlurmError("ESLURM_ACCOUNTING_POLICY", data={"user_message": reason})
+
+
+def check_submit(state: State, job: Job) -> None:
+    """Refuse a job that may not even wait: the submission limits, and every limit of a QOS with DenyOnLimit.
+
+    Raises ESLURM_ACCOUNTING_POLICY; the reason's name is the user message.
+    """
+    if not enforced(state):
+        return
+    partition = state.partitions.get(job._partitions[0]) if job._partitions else None
+    qos_list = _qos_list(state, job, partition)
+    number = _records(job)
+    found = _first(qos_list, "grp_submit_jobs")
+    if found and _slot(found[0]._usage)["submit"] + number > found[1]:
+        _refuse("QOSGrpSubmitJobsLimit")
+    found = _first(qos_list, "max_submit_jobs_per_account")
+    if found and _slot(_account(found[0], job))["submit"] + number > found[1]:
+        _refuse("QOSMaxSubmitJobPerAccountLimit")
+    found = _first(qos_list, "max_submit_jobs_per_user")
+    if found and _slot(_user(found[0], job))["submit"] + number > found[1]:
+        _refuse("QOSMaxSubmitJobPerUserLimit")
+    if any("REQUIRED_RESERVATION" in flags_of(qos) for qos in qos_list) and not job.resv_name:
+        raise SlurmError("ESLURM_INVALID_QOS")
+    assoc = state.assocs.assocs.get(job.association_id)
+    if assoc is not None:
+        own = True
+        for one in state.assocs.chain(assoc):
+            limit = one.grp_submit_jobs
+            if limit is not None and _slot(one._usage)["submit"] + number > limit:
+                _refuse("AssocGrpSubmitJobsLimit")
+            limit = _inherited(state, one, "max_submit_jobs") if own else None
+            if limit is not None and _slot(one._usage)["submit"] + number > limit:
+                _refuse("AssocMaxSubmitJobLimit")
+            own = False
+    for qos in qos_list:
+        if "DENY_LIMIT" in flags_of(qos):
+            reason = per_job_reason(job, [qos], job._tres_request)
+            reason = reason or _beyond_group(job, [qos])
+            if reason:
+                _refuse(reason)
+
+
+def _inherited(state: State, assoc: Association, field: str) -> Any:
+    """A Max... limit: the association's own, or that of the nearest one above which sets it."""
+    for one in state.assocs.chain(assoc):
+        value = getattr(one, field)
+        if value is not None and value != INFINITE:
+            return value
+    return None
+
+
+def _inherited_tres(state: State, assoc: Association, field: str) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for one in state.assocs.chain(assoc):
+        for name, value in one.limit(field).items():
+            if value >= 0:
+                found.setdefault(name, value)
+    return found
+
+
+def _beyond_group(job: Job, qos_list: list[Qos]) -> str:
+    """The group limits that the job alone would break."""
+    wanted = job._tres_request
+    for _, name, value in _tres_limits(qos_list, "grp_tres"):
+        if wanted.get(name, 0) > value:
+            return "QOSGrp" + _grp_word(name)
+    for _, name, value in _tres_limits(qos_list, "max_tres_per_user"):
+        if wanted.get(name, 0) > value:
+            return "QOSMax" + _max_word(name, "PerUser")
+    return ""
+
+
+# ------------------------------------------------------------------------------------------------ before a start
+
+
+def per_job_reason(job: Job, qos_list: list[Qos], wanted: dict[str, int]) -> str:
+    """The QOS limits that concern one job alone."""
+    for _, name, value in _tres_limits(qos_list, "max_tres_per_job"):
+        if wanted.get(name, 0) > value:
+            return "QOSMax" + _max_word(name, "PerJob")
+    nodes = max(1, wanted.get("node", 1))
+    for _, name, value in _tres_limits(qos_list, "max_tres_per_node"):
+        if -(-wanted.get(name, 0) // nodes) > value:
+            return "QOSMax" + (name.capitalize() if name == "cpu" else _max_word(name, "")) + "PerNode"
+    for _, name, value in _tres_limits(qos_list, "min_tres_per_job"):
+        if wanted.get(name, 0) < value:
+            return "QOSMinCpuNotSatisfied" if name == "cpu" else "QOSMinMemory" if name == "mem" else "QOSMinGRES"
+    found = _first(qos_list, "max_wall_duration_per_job")
+    limit = job.time_minimum or job.time_limit
+    if found and limit is not None and limit > found[1] and job._time_limit_set:
+        return "QOSMaxWallDurationPerJobLimit"
+    minutes = limit if limit is not None and limit != INFINITE else 0
+    for _, name, value in _tres_limits(qos_list, "max_tres_mins_per_job"):
+        if wanted.get(name, 0) * minutes > value:
+            return "QOSMax" + ("CpuMinutesPerJobLimit" if name == "cpu" else _max_word(name, "MinutesPerJob"))
+    return ""
+
+
+def check_start(state: State, job: Job, partition: Partition, wanted: dict[str, int] | None = None) -> str:
+    """The reason for which limits keep the job waiting in this partition, or "". `wanted`: TRES it would get."""
+    if not enforced(state):
+        return ""
+    wanted = wanted if wanted is not None else job._tres_request
+    qos_list = _qos_list(state, job, partition)
+    assoc = state.assocs.assocs.get(job.association_id)
+    return _qos_reason(job, qos_list, wanted) or (_assoc_reason(state, job, assoc, wanted) if assoc else "")
+
+
+def _qos_reason(job: Job, qos_list: list[Qos], wanted: dict[str, int]) -> str:
+    if not qos_list:
+        return ""
+    found = _first(qos_list, "grp_jobs")
+    if found and _slot(found[0]._usage)["jobs"] >= found[1]:
+        return "QOSGrpJobsLimit"
+    found = _first(qos_list, "max_jobs_per_account")
+    if found and _slot(_account(found[0], job))["jobs"] >= found[1]:
+        return "QOSMaxJobsPerAccountLimit"
+    found = _first(qos_list, "max_jobs_per_user")
+    if found and _slot(_user(found[0], job))["jobs"] >= found[1]:
+        return "QOSMaxJobsPerUserLimit"
+    reason = per_job_reason(job, qos_list, wanted)
+    if reason:
+        return reason
+    for qos, name, value in _tres_limits(qos_list, "grp_tres"):
+        if _slot(qos._usage)["tres"].get(name, 0) + wanted.get(name, 0) > value:
+            return "QOSGrp" + _grp_word(name)
+    for qos, name, value in _tres_limits(qos_list, "max_tres_per_account"):
+        if _slot(_account(qos, job))["tres"].get(name, 0) + wanted.get(name, 0) > value:
+            return "QOSMax" + _max_word(name, "PerAccount")
+    for qos, name, value in _tres_limits(qos_list, "max_tres_per_user"):
+        if _slot(_user(qos, job))["tres"].get(name, 0) + wanted.get(name, 0) > value:
+            return "QOSMax" + _max_word(name, "PerUser")
+    return ""
+
+
+def _assoc_reason(state: State, job: Job, assoc: Association, wanted: dict[str, int]) -> str:
+    limit = _inherited(state, assoc, "max_jobs")
+    if limit is not None and _slot(assoc._usage)["jobs"] >= limit:
+        return "AssocMaxJobsLimit"
+    for name, value in _inherited_tres(state, assoc, "max_tres_per_job").items():
+        if wanted.get(name, 0) > value:
+            return "AssocMax" + _max_word(name, "PerJob")
+    nodes = max(1, wanted.get("node", 1))
+    for name, value in _inherited_tres(state, assoc, "max_tres_per_node").items():
+        if -(-wanted.get(name, 0) // nodes) > value:
+            return "AssocMax" + _max_word(name, "PerNode")
+    minutes = job.time_minimum or job.time_limit
+    wall = _inherited(state, assoc, "max_wall_duration_per_job")
+    if wall is not None and minutes is not None and minutes > wall and job._time_limit_set:
+        return "AssocMaxWallDurationPerJobLimit"
+    if minutes is not None and minutes != INFINITE:
+        for name, value in _inherited_tres(state, assoc, "max_tres_mins_per_job").items():
+            if wanted.get(name, 0) * minutes > value:
+                return "AssocMax" + ("CpuMinutesPerJobLimit" if name == "cpu" else _max_word(name, "MinutesPerJob"))
+    for one in state.assocs.chain(assoc):
+        usage = _slot(one._usage)
+        if one.grp_jobs is not None and usage["jobs"] >= one.grp_jobs:
+            return "AssocGrpJobsLimit"
+        for name, value in one.limit("grp_tres").items():
+            if value >= 0 and usage["tres"].get(name, 0) + wanted.get(name, 0) > value:
+                return "AssocGrp" + _grp_word(name)
+    return ""
