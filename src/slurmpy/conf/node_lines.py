@@ -109,7 +109,7 @@ class NodeLine:
         if len(values) == 1:
             return values * len(names)
         if len(values) != len(names):
-            raise ConfError(f"invalid {key} {text} for NodeName {self.NodeName}: one for all or one for each")
+            raise ConfError(f"Invalid {key} {text} for NodeName {self.NodeName}: one for all or one for each")
         return values
 
 

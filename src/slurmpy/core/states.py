@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
+
 
 class JobState:
     PENDING, RUNNING, SUSPENDED, COMPLETED, CANCELLED, FAILED = 0, 1, 2, 3, 4, 5
@@ -24,7 +28,7 @@ class JobState:
     STAGE_OUT = 0x800000
 
     #: base state: (long name, two letters)
-    NAMES = {
+    NAMES: ClassVar[dict[int, tuple[str, str]]] = {
         PENDING: ("PENDING", "PD"),
         RUNNING: ("RUNNING", "R"),
         SUSPENDED: ("SUSPENDED", "S"),
@@ -39,7 +43,7 @@ class JobState:
         OUT_OF_MEMORY: ("OUT_OF_MEMORY", "OOM"),
     }
     #: flags that have a name of their own in squeue's state columns, the one that wins first
-    FLAG_NAMES = {
+    FLAG_NAMES: ClassVar[dict[int, tuple[str, str]]] = {
         COMPLETING: ("COMPLETING", "CG"),
         STAGE_OUT: ("STAGE_OUT", "SO"),
         CONFIGURING: ("CONFIGURING", "CF"),
@@ -83,7 +87,7 @@ class NodeState:
     DYNAMIC_NORM = 0x4000000
     BLOCKED = 0x8000000
 
-    NAMES = {
+    NAMES: ClassVar[dict[int, str]] = {
         UNKNOWN: "UNKNOWN",
         DOWN: "DOWN",
         IDLE: "IDLE",

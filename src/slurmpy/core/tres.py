@@ -37,12 +37,18 @@ def parse(text: str) -> dict[str, int]:
             if value.strip() == "-1":
                 counts[name] = -1
             elif name in MEMORY:
-                counts[name] = parse_mem(value)
+                counts[name] = _fraction(value) if "." in value or value[-1:] in "PE" else parse_mem(value)
             else:
                 counts[name] = parse_count(value)
         except ValueError:
             raise SlurmError("ESLURM_INVALID_TRES") from None
     return counts
+
+
+def _fraction(text: str) -> int:
+    """MiB of ``62.50G``, which is how they are printed. Raises ValueError."""
+    number, unit = text.strip()[:-1], text.strip()[-1:].upper()
+    return round(float(number) * 1024 ** "MGTPE".index(unit))
 
 
 def format(counts: Mapping[str, int], zeros: bool = False) -> str:
