@@ -22,7 +22,8 @@ class _WithUsage:
     _usage: dict[str, Any]
 
     def limit(self, field: str) -> dict[str, int]:
-        """A TRES field (``grp_tres``, ...) as a dictionary: {"cpu": 10, "gres/gpu": 2}; empty where there is no limit."""
+        """A TRES field (``grp_tres``, ...) as a dictionary: {"cpu": 10, "gres/gpu": 2}; empty where there is no
+        limit."""
         found = self._parsed.get(field)
         if found is None:
             found = self._parsed[field] = dict(tres.parse(getattr(self, field) or ""))

@@ -1,0 +1,112 @@
+"""slurmctld's connection to slurmdbd: our records go there, associations and QOS come from there.
+
+Records wait in the store until slurmdbd has confirmed them. Without slurmdbd everything runs on with the associations
+that were known last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from slurmpy.controller import records
+from slurmpy.core.errors import SlurmError
+from slurmpy.rpc.aio import AsyncClient
+from slurmpy.rpc.cluster import slurmdbd_address
+from slurmpy.rpc.log import log
+
+if TYPE_CHECKING:
+    from slurmpy.controller.control import Controller
+
+BATCH = 500
+
+
+class AccountingLink:
+    def __init__(self, ctl: Controller) -> None:
+        self.ctl = ctl
+        self.connected = False
+        self._confirmed = 0
+        self._more = asyncio.Event()
+        self._client: AsyncClient | None = None
+        self.changed = lambda: None  # called when associations or QOS have changed
+
+    def start(self) -> None:
+        self.ctl.task(self._run())
+
+    def wake(self) -> None:
+        """Something has been committed to the spool."""
+        if self.ctl.store.last_seq > self._confirmed:
+            self._more.set()
+
+    async def _run(self) -> None:
+        delay = 0.2
+        told = False
+        while not self.ctl.stopping:
+            self._client = AsyncClient(slurmdbd_address(self.ctl.conf), self.ctl.conf, "slurmctld")
+            try:
+                await self._register()
+                delay, told = 0.2, False
+                log.info("slurmdbd: connected")
+                self.connected = True
+                sender = self.ctl.task(self._send())
+                try:
+                    await self._updates()
+                finally:
+                    sender.cancel()
+            except SlurmError as error:
+                if not told:
+                    log.error(f"slurmdbd: {error.message}")
+                    told = True
+            finally:
+                self.connected = False
+                self._client.close()
+            await asyncio.sleep(delay)  # slurmdbd has no way to tell us that it is back
+            delay = min(delay * 2, 10.0)
+
+    async def _register(self) -> None:
+        ctl = self.ctl
+        assert self._client is not None
+        await self._client.call(
+            "register_controller",
+            {
+                "cluster": ctl.conf.ClusterName,
+                "host": ctl.hostname,
+                "port": int(ctl.conf.SlurmctldPort),
+                "tres": records.tres_of(ctl),
+                "nodes": records.node_list(ctl),
+                "tres_types": tuple(
+                    piece.strip() for piece in str(ctl.conf.AccountingStorageTRES or "").split(",") if piece.strip()
+                ),
+                "time": ctl.now(),
+            },
+        )
+
+    async def _updates(self) -> None:
+        """Follows slurmdbd's stream; ends by SlurmError when the connection is gone."""
+        ctl = self.ctl
+        assert self._client is not None
+        async for part in self._client.stream("assoc_updates", {"cluster": ctl.conf.ClusterName}):
+            ctl.now()
+            if part.get("event") == "snapshot":
+                ctl.state.assocs.load_snapshot(part)
+            else:
+                ctl.state.assocs.apply_update(part)
+            ctl.store.put_meta("assocs", ctl.state.assocs.to_snapshot())
+            self.changed()
+            for job in ctl.state.pending.values():
+                ctl.state.requeue_look(job)
+            ctl.schedule()
+
+    async def _send(self) -> None:
+        ctl = self.ctl
+        assert self._client is not None
+        while True:
+            first, items = ctl.store.spooled(self._confirmed, BATCH)
+            if not items:
+                self._more.clear()
+                await self._more.wait()
+                continue
+            message: dict[str, Any] = {"cluster": ctl.conf.ClusterName, "first_seq": first, "items": tuple(items)}
+            answer = await self._client.call("records", message, 120.0)
+            self._confirmed = int(answer["confirmed"])
+            ctl.store.confirm(self._confirmed)

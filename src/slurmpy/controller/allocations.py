@@ -1,0 +1,170 @@
+"""srun's and salloc's allocations, and waiting for a job's end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from slurmpy.controller import jobs, launch, permissions
+from slurmpy.controller.state import Job
+from slurmpy.controller.submit import descriptions, enter, withdraw
+from slurmpy.core.errors import SlurmError
+from slurmpy.core.states import JobState
+
+if TYPE_CHECKING:
+    from slurmpy.controller.control import Controller
+    from slurmpy.rpc.server import Peer
+
+
+async def allocate_resources(ctl: Controller, peer: Peer, args: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    """A stream: {"job_id", "granted": False, "state_reason"} if it has to wait, {"granted": True, "job": allocation},
+    then events of the job ("timeout", "revoked", "node_fail", "signal", "requeued", ...) up to its end."""
+    descs = descriptions(args)
+    new = enter(ctl, peer, descs, batch=False)
+    leader = new[0]
+    with ctl.events.subscribe(*(job.job_id for job in new)) as queue:
+        try:
+            await ctl.committed()
+        except SlurmError:
+            withdraw(ctl, new)
+            raise
+        try:
+            if not all(job.is_running for job in new):
+                if descs[0].immediate is not None and descs[0].immediate <= 1:
+                    _give_up(ctl, new)
+                    await ctl.committed()
+                    raise SlurmError("ESLURM_CAN_NOT_START_IMMEDIATELY", data={"job_id": leader.job_id})
+                yield {
+                    "job_id": leader.job_id, "granted": False, "state_reason": leader.state_reason,
+                    "state_description": leader.state_description,
+                }  # fmt: skip
+            granted = False
+            while True:
+                if not granted and all(job.is_running for job in new):
+                    granted = True
+                    yield {"job_id": leader.job_id, "granted": True, "job": launch.allocation_reply(ctl, leader)}
+                if leader.is_finished and not leader.is_completing and queue.empty():
+                    if not granted:
+                        yield {"event": "revoked", "job_id": leader.job_id, "state": leader.job_state}
+                    return
+                event = await queue.get()
+                if event["event"] in ("started", "done"):
+                    if event["event"] == "done" and granted:
+                        yield {**event, "event": "ended_all"}
+                    continue
+                yield event
+        finally:
+            _caller_gone(ctl, leader)
+
+
+def _give_up(ctl: Controller, new: list[Job]) -> None:
+    ctl.now()
+    for job in new:
+        if job.is_pending:
+            jobs.end_waiting(ctl, job, JobState.CANCELLED)
+
+
+def _caller_gone(ctl: Controller, leader: Job) -> None:
+    """Who asked is gone. The job stays, as in Slurm, unless InactiveLimit says for how long it may be idle."""
+    limit = int(ctl.conf.InactiveLimit or 0)
+    if limit and leader.is_running and not ctl.stopping:
+        ctl.at("inactive", leader.job_id, ctl.now() + limit)
+
+
+def on_inactive(ctl: Controller, job_id: int) -> None:
+    job = ctl.state.jobs.get(job_id)
+    if job is None or not job.is_running or job.is_completing or ctl.events.listening(job):
+        return
+    if job._steps:
+        ctl.at("inactive", job_id, ctl.state.now + int(ctl.conf.InactiveLimit))
+        return
+    jobs.tell_to_end(ctl, job, "inactive")
+
+
+def _job(ctl: Controller, args: dict[str, Any]) -> Job:
+    job = ctl.state.jobs.get(int(args["job_id"]))
+    if job is None:
+        raise SlurmError("ESLURM_INVALID_JOB_ID")
+    return job
+
+
+def complete_allocation(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+    """The allocation's owner is done with it; `status` is its command's wait status."""
+    job = _job(ctl, args)
+    permissions.check_manage(ctl, peer, job)
+    if job.is_finished:
+        return {}
+    if job.is_pending:
+        for component in jobs.het_components(ctl, job):
+            if component.is_pending:
+                component._limits = {**component._limits, "killed_by": (peer.uid, peer.name)}
+                jobs.end_waiting(ctl, component, JobState.CANCELLED)
+        return {}
+    jobs.allocation_done(ctl, job, int(args.get("status") or 0))
+    return {}
+
+
+def lookup_allocation(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+    """The allocation of a running job, for an srun within it."""
+    job = _job(ctl, args)
+    if job.user_id != peer.uid and not permissions.may_operate(ctl, peer):
+        raise SlurmError("ESLURM_ACCESS_DENIED")
+    if job.is_pending:
+        raise SlurmError("ESLURM_JOB_PENDING")
+    if job.is_finished or job.is_completing:
+        raise SlurmError("ESLURM_ALREADY_DONE")
+    return launch.allocation_reply(ctl, job)
+
+
+def job_ready(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+    job = _job(ctl, args)
+    if job.is_finished:
+        raise SlurmError("ESLURM_ALREADY_DONE")
+    return {"ready": job.is_running and not job.job_state & JobState.CONFIGURING, "state": job.job_state}
+
+
+async def wait_job(ctl: Controller, peer: Peer, args: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    """A stream of one part, {"state", "exit_code", "derived_exit_code"}, when the job (all tasks of an array, all
+    components of a heterogeneous job) has ended. With `events` true, the job's events come before it."""
+    job_id = int(args["job_id"])
+    state = ctl.state
+    if job_id not in state.jobs and job_id not in state.by_array:
+        raise SlurmError("ESLURM_INVALID_JOB_ID")
+    ids = list(state.by_het.get(job_id, {})) or [job_id]
+    wants_all = bool(args.get("events"))
+    worst: tuple[int, int, int] | None = None
+    with ctl.events.subscribe(*ids) as queue:
+        while True:
+            found = [state.jobs[one] for one in ids if one in state.jobs]
+            found = list({job.job_id: job for job in (*found, *state.by_array.get(job_id, {}).values())}.values())
+            for job in found:
+                if job.is_finished:
+                    worst = _worse(worst, (job.job_state, job.exit_code, job.derived_exit_code))
+            if all(job.is_finished and not job.is_completing for job in found):
+                break
+            event = await queue.get()
+            if wants_all and event["event"] not in ("done",):
+                yield event
+    ended = worst or (JobState.COMPLETED, 0, 0)
+    yield {"event": "done", "state": ended[0], "exit_code": ended[1], "derived_exit_code": ended[2]}
+
+
+def _worse(left: tuple[int, int, int] | None, right: tuple[int, int, int]) -> tuple[int, int, int]:
+    """That of two ends with the higher exit code (or signal), as sbatch --wait reports for arrays."""
+    if left is None:
+        return right
+    return right if _rank(right[1]) > _rank(left[1]) else left
+
+
+def _rank(status: int) -> int:
+    return status >> 8 if status >> 8 else status & 0x7F
+
+
+TIMERS = {"inactive": on_inactive}
+METHODS = {
+    "allocate_resources": allocate_resources,
+    "complete_allocation": complete_allocation,
+    "lookup_allocation": lookup_allocation,
+    "job_ready": job_ready,
+    "wait_job": wait_job,
+}

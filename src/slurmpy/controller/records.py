@@ -1,0 +1,170 @@
+"""What accounting is told of jobs, steps and nodes. Every record goes into the commit of the change it speaks of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from slurmpy.controller.state import Job, Node, NodeAlloc, Step
+from slurmpy.rpc import dbd_messages
+
+if TYPE_CHECKING:
+    from slurmpy.controller.control import Controller
+
+
+def wanted(ctl: Controller) -> bool:
+    return ctl.accounting is not None
+
+
+def job_start(ctl: Controller, job: Job, **extra: Any) -> None:
+    """A job waits, starts, or has been changed."""
+    if not wanted(ctl):
+        return
+    flags = str(ctl.conf.AccountingStoreFlags or "").lower()
+    if job.batch_flag and job.is_pending and not job.restart_cnt and ("job_script" in flags or "job_env" in flags):
+        both = ctl.store.script(job._script_id)
+        if both is not None:
+            if "job_script" in flags:
+                extra["script"] = both[0]
+            if "job_env" in flags:
+                extra["environment"] = "\n".join(both[1])
+    if job.is_running and job.scheduler:
+        extra["flags"] = ("STARTED_ON_BACKFILL" if job.scheduler == "Backfill" else "STARTED_ON_SCHEDULE", "START_RECEIVED")
+    ctl.store.add_record(dbd_messages.job_record(job, "job_start", **extra))
+
+
+def job_complete(ctl: Controller, job: Job, **extra: Any) -> None:
+    """A job, or its present life, has ended. What has not changed since its start is left out."""
+    if not wanted(ctl):
+        return
+    item: dict[str, Any] = {
+        "kind": "job_complete",
+        "job_id": job.job_id,
+        "submit_time": job.submit_time,
+        "job_state": job.job_state & ~0x8000,
+        "start_time": job.start_time,
+        "end_time": job.end_time,
+        "exit_code": job.exit_code,
+        "derived_exit_code": job.derived_exit_code,
+        "state_reason": job.state_reason,
+    }
+    for name in ("failed_node", "admin_comment", "comment", "system_comment", "extra"):
+        if job.__dict__.get(name):
+            item[name] = job.__dict__[name]
+    who = job._limits.get("killed_by")
+    if who is not None:
+        item["kill_request_user_id"], item["kill_request_user"] = who
+    if job.array_job_id and job.array_task_id is None:
+        item["array_task_string"] = job.array_task_string
+    item.update(extra)
+    ctl.store.add_record(item)
+
+
+def step_start(ctl: Controller, job: Job, step: Step) -> None:
+    if wanted(ctl):
+        ctl.store.add_record(dbd_messages.step_record(step, job.submit_time, "step_start"))
+
+
+def step_complete(
+    ctl: Controller, job: Job, step: Step, base: int, status: int, usage: dict[str, Any], report: dict[str, Any]
+) -> None:
+    if not wanted(ctl):
+        return
+    item: dict[str, Any] = {
+        "kind": "step_complete",
+        "job_id": step.job_id,
+        "submit_time": job.submit_time,
+        "step_id": step.step_id,
+        "job_state": base,
+        "exit_code": status,
+        "start_time": int(report.get("start_time") or step.start_time),
+        "end_time": int(report.get("end_time") or ctl.state.now),
+        "kill_request_user_id": None,
+        "kill_request_user": "",
+    }
+    who = job._limits.get("killed_by")
+    if who is not None and base not in (3,):
+        item["kill_request_user_id"], item["kill_request_user"] = who
+    if usage:
+        item.update(dbd_messages.usage_fields(usage))
+    ctl.store.add_record(item)
+
+
+def suspended(ctl: Controller, job: Job, start: int) -> None:
+    if wanted(ctl):
+        ctl.store.add_record(_stretch(job, start, 0))
+
+
+def resumed(ctl: Controller, job: Job, start: int, end: int) -> None:
+    if wanted(ctl):
+        ctl.store.add_record(_stretch(job, start, end))
+
+
+def _stretch(job: Job, start: int, end: int) -> dict[str, Any]:
+    return {
+        "kind": "suspend", "job_id": job.job_id, "submit_time": job.submit_time, "start": start, "end": end,
+        "job_state": job.job_state,
+    }  # fmt: skip
+
+
+def node_down(ctl: Controller, node: Node, user_id: int, user_name: str) -> None:
+    if wanted(ctl):
+        ctl.store.add_record(
+            {
+                "kind": "node_down", "node": node.name, "start": ctl.state.now, "end": 0, "state": node.state,
+                "reason": node.reason, "user_id": user_id, "user_name": user_name, "tres": node.tres,
+            }
+        )  # fmt: skip
+
+
+def node_up(ctl: Controller, node: Node) -> None:
+    if wanted(ctl):
+        ctl.store.add_record({"kind": "node_up", "node": node.name, "end": ctl.state.now})
+
+
+def cluster_tres(ctl: Controller) -> None:
+    if wanted(ctl):
+        ctl.store.add_record(
+            {"kind": "cluster_tres", "time": ctl.state.now, "tres": tres_of(ctl), "nodes": node_list(ctl)}
+        )
+
+
+def tres_of(ctl: Controller) -> str:
+    """The whole cluster's TRES, ``cpu=44,mem=144000,...``."""
+    totals: dict[str, int] = {"cpu": 0, "mem": 0, "node": 0, "billing": 0}
+    for node in ctl.state.nodes.values():
+        totals["cpu"] += node.cpus
+        totals["mem"] += node.real_memory
+        totals["node"] += 1
+        for name, kind, count, _ in node._gres:
+            key = f"gres/{name}"
+            totals[key] = totals.get(key, 0) + count
+            if kind:
+                totals[f"{key}:{kind}"] = totals.get(f"{key}:{kind}", 0) + count
+    totals["billing"] = totals["cpu"]
+    for lic in ctl.state.licenses.values():
+        totals[f"license/{lic.name}"] = lic.total
+    known = {"cpu", "mem", "node", "billing"} | {
+        piece.strip().lower() for piece in str(ctl.conf.AccountingStorageTRES or "").split(",")
+    }
+    return ",".join(f"{name}={count}" for name, count in totals.items() if name.lower() in known)
+
+
+def node_list(ctl: Controller) -> str:
+    from slurmpy.core import hostlist
+
+    return hostlist.compress(list(ctl.state.nodes))
+
+
+def batch_tres(held: NodeAlloc) -> str:
+    """The TRES of a step that has all that its job has on one node."""
+    parts = [f"cpu={held.cpus}"]
+    if held.memory:
+        parts.append(f"mem={held.memory}M")
+    parts.append("node=1")
+    gres: dict[str, int] = {}
+    for name, kind, count, _ in held.gres:
+        gres[f"gres/{name}"] = gres.get(f"gres/{name}", 0) + count
+        if kind:
+            gres[f"gres/{name}:{kind}"] = gres.get(f"gres/{name}:{kind}", 0) + count
+    parts.extend(f"{name}={count}" for name, count in gres.items())
+    return ",".join(parts)

@@ -1,0 +1,254 @@
+"""scontrol's requests on jobs: update, hold, release, requeue, suspend, resume, top, notify."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from slurmpy.controller import dependencies, jobs, lookup, permissions, priority, records, submission
+from slurmpy.controller.state import Job
+from slurmpy.core.errors import SlurmError
+from slurmpy.core.states import JobState
+
+if TYPE_CHECKING:
+    from slurmpy.controller.control import Controller
+    from slurmpy.rpc.server import Peer
+
+
+def _each(ctl: Controller, args: dict[str, Any], act: Callable[[Job], None], detach: bool = True) -> dict[str, Any]:
+    """Does `act` to all jobs that `job_id` names. For one job its error is raised; for an array the results are listed:
+    {"results": ((tasks or id, error number, message), ...)}, as Slurm does."""
+    target = lookup.parse(args["job_id"])
+    found = lookup.detach(ctl, target) if detach else lookup.records(ctl, target)
+    if len(found) == 1:
+        act(found[0])
+        return {}
+    results = []
+    failed = None
+    for job in sorted(found, key=lambda one: (one.array_task_id is None, one.array_task_id or one.het_job_offset)):
+        try:
+            act(job)
+            results.append((lookup.show_id(job), 0, "No error"))
+        except SlurmError as error:
+            failed = error
+            results.append((lookup.show_id(job), error.number, error.message))
+    if failed is not None and all(result[1] for result in results):
+        if len({result[1] for result in results}) == 1:
+            raise failed
+    return {"results": tuple(results)} if failed is not None else {}
+
+
+def update_job(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+    changes = dict(args.get("changes") or {})
+    if not changes:
+        raise SlurmError("SLURM_ERROR", "No changes specified")
+
+    def act(job: Job) -> None:
+        if job.is_finished and not set(changes) <= {"comment", "admin_comment", "system_comment", "extra", "derived_exit_code"}:
+            raise SlurmError("ESLURM_JOB_FINISHED")
+        before = (job.time_limit, job.deadline)
+        dependencies.unwatch(ctl.state, job)
+        try:
+            submission.apply_update(ctl.state, job, changes, peer, ctl.state.now)
+        finally:
+            if job.is_pending:
+                dependencies.watch(ctl.state, job)
+        ctl.state.touch_job(job)
+        if (job.is_running or job.is_suspended) and (job.time_limit, job.deadline) != before:
+            jobs.set_end_limit(ctl, job)
+        if job.is_pending:
+            jobs.arm_deadline(ctl, job)
+            ctl.state.requeue_look(job)
+            ctl.schedule()
+        records.job_start(ctl, job)
+
+    return _each(ctl, args, act)
+
+
+def hold(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+    """Holds waiting jobs: by an operator (only operators release them then) or, with `user_hold`, as by the user."""
+
+    def act(job: Job) -> None:
+        permissions.check_manage(ctl, peer, job)
+        if job.is_finished and not job.is_completing:
+            raise SlurmError("ESLURM_JOB_FINISHED")
+        if not job.is_pending:
+            return
+        by_admin = permissions.may_operate(ctl, peer) and job.user_id != peer.uid and not args.get("user_hold")
+        job._hold_admin = by_admin
+        job.hold = True
+        job.priority = 0
+        job.state_reason = "JobHeldAdmin" if by_admin else "JobHeldUser"
+        job.state_description = ""
+        ctl.state.touch_job(job)
+        ctl.state.requeue_look(job)
+        records.job_start(ctl, job)
+        ctl.schedule()
+
+    return _each(ctl, args, act)
+
+
+def release(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+    def act(job: Job) -> None:
+        permissions.check_manage(ctl, peer, job)
+        if job.is_finished and not job.is_completing:
+            raise SlurmError("ESLURM_JOB_FINISHED")
+        if not job.is_pending:
+            return
+        if job._hold_admin and not permissions.may_operate(ctl, peer):
+            raise SlurmError("ESLURM_ACCESS_DENIED")
+        if job.priority != 0 and not job.hold:
+            return
+        job._hold_admin = False
+        job.hold = False
+        job.priority = 1
+        job.state_reason = "None"
+        job.state_description = ""
+        flags = job.job_state & ~(JobState.SPECIAL_EXIT | JobState.REQUEUE_HOLD)
+        ctl.state.set_job_state(job, flags)
+        _reprioritise(ctl, job)
+        records.job_start(ctl, job)
+        ctl.schedule()
+
+    return _each(ctl, args, act)
+
+
+def _reprioritise(ctl: Controller, job: Job) -> None:
+    job.priority = priority.compute(ctl.state, job, ctl.state.now)
+    priority.set_by_partition(ctl.state, job, ctl.state.now)
+
+
+def requeue(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+    """Ends and requeues running or ended batch jobs; `hold`, `special_exit`, `incomplete` as scontrol's options."""
+    flags = 0
+    if args.get("hold"):
+        flags |= JobState.REQUEUE_HOLD
+    if args.get("special_exit"):
+        flags |= JobState.SPECIAL_EXIT | JobState.REQUEUE_HOLD
+
+    def act(job: Job) -> None:
+        if not permissions.may_manage(ctl, peer, job):
+            raise SlurmError("ESLURM_ACCESS_DENIED")
+        if not job.batch_flag:
+            raise SlurmError("ESLURM_BATCH_ONLY")
+        if job.is_pending and not job.is_completing:
+            if not flags:
+                raise SlurmError("ESLURM_JOB_PENDING")
+            job.hold, job.priority = True, 0
+            job.state_reason = "JobHeldUser" if job.user_id == peer.uid else "JobHeldAdmin"
+            job._hold_admin = job.user_id != peer.uid
+            ctl.state.set_job_state(job, JobState.PENDING | flags & JobState.SPECIAL_EXIT)
+            return
+        if args.get("incomplete") and job.is_finished and job.job_state & JobState.BASE == JobState.COMPLETED:
+            raise SlurmError("ESLURM_ALREADY_DONE")
+        if not job.requeue:
+            raise SlurmError("ESLURM_DISABLED")
+        if job.is_completing and job._requeue is not None:
+            raise SlurmError("ESLURM_TRANSITION_STATE_NO_UPDATE")
+        for component in jobs.het_components(ctl, job):
+            jobs.requeue(ctl, component, flags, "requeue")
+
+    return _each(ctl, args, act)
+
+
+def suspend(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+    target = _suspendable(ctl, peer, args)
+
+    def act(job: Job) -> None:
+        if job.is_pending:
+            raise SlurmError("ESLURM_JOB_PENDING")
+        if job.is_finished:
+            raise SlurmError("ESLURM_ALREADY_DONE")
+        if not job.is_running or job.is_completing:
+            raise SlurmError("ESLURM_JOB_NOT_RUNNING")
+        for component in jobs.het_components(ctl, job):
+            if component.is_running:
+                jobs.suspend(ctl, component)
+
+    return _each(ctl, target, act, detach=False)
+
+
+def resume(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+    target = _suspendable(ctl, peer, args)
+
+    def act(job: Job) -> None:
+        if job.is_finished:
+            raise SlurmError("ESLURM_ALREADY_DONE")
+        if not job.is_suspended:
+            raise SlurmError("ESLURM_JOB_NOT_SUSPENDED")
+        for component in jobs.het_components(ctl, job):
+            if component.is_suspended:
+                jobs.resume(ctl, component)
+
+    return _each(ctl, target, act, detach=False)
+
+
+def _suspendable(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+    """Only operators may suspend, as in Slurm; an unknown job gets the peculiar answer that it gives."""
+    try:
+        lookup.records(ctl, lookup.parse(args["job_id"]))
+    except SlurmError:
+        raise SlurmError("SLURM_UNEXPECTED_MSG_ERROR") from None
+    if not permissions.may_operate(ctl, peer):
+        raise SlurmError("ESLURM_ACCESS_DENIED")
+    return args
+
+
+def top_job(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+    """Moves jobs before all others of the same user, by exchanging nice values (needs enable_user_top for users)."""
+    words = str(ctl.conf.SchedulerParameters or "").split(",")
+    if not permissions.may_operate(ctl, peer) and "enable_user_top" not in words:
+        raise SlurmError("ESLURM_ACCESS_DENIED")
+    named = [job for text in str(args["job_id"]).split(",") for job in lookup.records(ctl, lookup.parse(text))]
+    for job in named:
+        if not permissions.may_manage(ctl, peer, job):
+            raise SlurmError("ESLURM_ACCESS_DENIED")
+        if not job.is_pending:
+            raise SlurmError("ESLURM_JOB_NOT_PENDING")
+    for job in named:
+        others = [
+            other
+            for other in ctl.state.by_user.get(job.user_id, {}).values()
+            if other.is_pending and all(other is not one for one in named) and other.priority > job.priority
+        ]
+        if not others:
+            continue
+        gain = max(other.priority for other in others) - job.priority + 1
+        job.nice -= gain
+        share = gain // len(others) + (1 if gain % len(others) else 0)
+        for other in others:
+            other.nice += share
+            _reprioritise(ctl, other)
+            ctl.state.touch_job(other)
+            ctl.state.requeue_look(other)
+        _reprioritise(ctl, job)
+        ctl.state.touch_job(job)
+        ctl.state.requeue_look(job)
+    ctl.schedule()
+    return {}
+
+
+def notify_job(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+    """A message to the job's srun or salloc, or into a batch job's standard error."""
+    text = str(args.get("message", ""))
+    for job in lookup.records(ctl, lookup.parse(args["job_id"])):
+        permissions.check_manage(ctl, peer, job)
+        if not job.is_running:
+            raise SlurmError("ESLURM_ALREADY_DONE" if job.is_finished else "ESLURM_JOB_PENDING")
+        if job.batch_flag:
+            ctl.agent.send(job.batch_host, "notify_job", {"job_id": job.job_id, "message": text})
+        else:
+            ctl.events.publish(job, {"event": "message", "message": text})
+    return {}
+
+
+METHODS = {
+    "update_job": update_job,
+    "hold": hold,
+    "release": release,
+    "requeue": requeue,
+    "suspend": suspend,
+    "resume": resume,
+    "top_job": top_job,
+    "notify_job": notify_job,
+}
