@@ -1,0 +1,545 @@
+"""slurmd: what runs on this node. Launches steps through the spawner, ends them, and tells slurmctld how they ended.
+
+Whatever slurmctld must come to know lies in the spool directory until slurmctld has confirmed it (`slurmpy.node.spool`), so this
+process may be killed at any time: its successor finds the live slurmstepds by their sockets, and the ends of the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgpack
+
+from slurmpy.core.errors import SlurmError
+from slurmpy.core.ids import STEP_BATCH, step_name
+from slurmpy.rpc.aio import AsyncClient
+from slurmpy.rpc.cluster import controller_address
+from slurmpy.rpc.log import log
+
+from . import control, measure, processes, programs, spool
+from .spawner import Spawner
+
+#: answers that say nothing about the message, only about the way
+LOST = frozenset(("SLURM_COMMUNICATIONS_CONNECTION_ERROR", "SLURM_COMMUNICATIONS_RECEIVE_ERROR"))
+RETRY_FIRST, RETRY_MOST = 0.1, 5.0
+LAUNCH_TIMEOUT = 60.0
+#: So many seconds after its confirmed end a job may still be launched by a message that was on its way.
+REMEMBER = 120.0
+VERSION = "24.11.5"
+
+
+class Step:
+    """A live slurmstepd: its process, and a descriptor that tells when it ends."""
+
+    __slots__ = ("handle", "job_id", "pid", "restart_cnt", "started_at", "step_id", "user_id")
+
+    def __init__(self, job_id: int, step_id: int, restart_cnt: int, user_id: int, pid: int) -> None:
+        self.job_id, self.step_id, self.restart_cnt = job_id, step_id, restart_cnt
+        self.user_id, self.pid = user_id, pid
+        self.handle = -1
+        self.started_at = time.time()
+
+
+class Job:
+    """What is known here of a job: its live steps, and whether it is being ended."""
+
+    __slots__ = ("changed", "ending", "launching", "prologued", "restart_cnt", "steps", "user_id")
+
+    def __init__(self, restart_cnt: int, user_id: int) -> None:
+        self.restart_cnt, self.user_id = restart_cnt, user_id
+        self.steps: dict[int, Step] = {}
+        self.launching: dict[int, asyncio.Future[None]] = {}
+        self.ending: asyncio.Task[None] | None = None
+        self.prologued = False
+        self.changed = asyncio.Event()
+
+
+class Slurmd:
+    """The daemon of node `name`. `start()` first, then `handlers()` may be served; `close()` leaves the steps alone."""
+
+    def __init__(
+        self, conf: Any, name: str, spool_directory: str, spawner: Spawner, hardware: Mapping[str, Any]
+    ) -> None:
+        self.conf, self.name, self.spool = conf, name, spool_directory
+        self.hardware = dict(hardware)  # what register_node says of CPUs, memory, gres; and "hostname", "port"
+        self.started_at = int(time.time())
+        self.jobs: dict[int, Job] = {}
+        self.ends: dict[tuple[int, int, int], dict[str, Any]] = {}
+        self.controller = AsyncClient(controller_address(conf), conf, name)
+        self.cgroup: dict[str, Any] | None = None
+        self._spawner = spawner
+        self._unpacker = msgpack.Unpacker(use_list=False, strict_map_key=False)
+        self._launches: dict[int, asyncio.Future[int]] = {}
+        self._next_launch = 0
+        self._transport: asyncio.WriteTransport | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._reachable = asyncio.Event()
+        self._trying: asyncio.Task[None] | None = None
+        self._closed = False
+        self.on_spawner_lost: Callable[[], None] = _nothing
+        self._done: dict[tuple[int, int, int], float] = {}
+
+    # ---------------------------------------------------------------- beginning and end
+
+    async def start(self) -> None:
+        """Connects to the spawner and takes up what a former slurmd of this node has left."""
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_connection(asyncio.Protocol, sock=self._spawner.socket)
+        loop.add_reader(self._spawner.reader, self._heard)
+        for when, key in spool.confirmed(self.spool, time.time()):
+            self._remember(key, when)
+        for job_id, step_id, restart_cnt in spool.sockets(self.spool):
+            await self._adopt(job_id, step_id, restart_cnt)
+        for end in spool.ends(self.spool):
+            key = (end["job_id"], end["step_id"], end["restart_cnt"])
+            if key not in self.ends:
+                self.ends[key] = end
+                self._keep(self._deliver(end))
+        for job_id, restart_cnt, request in spool.endings(self.spool):
+            self._end_job(job_id, restart_cnt, request)
+        self._keep(self._register())
+
+    async def _adopt(self, job_id: int, step_id: int, restart_cnt: int) -> None:
+        path = spool.socket_path(self.spool, job_id, step_id, restart_cnt)
+        if control.process_of(path) is None:
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                pass
+            killed = processes.kill_step(job_id, step_id, self.name, self.conf.ClusterName)
+            if spool.read_end(self.spool, job_id, step_id, restart_cnt) is None:
+                log.error(f"slurmstepd of {job_id}.{step_name(step_id)} was killed, {killed} processes were left")
+                self._died(Step(job_id, step_id, restart_cnt, 0, 0))
+            return
+        try:
+            status = await control.ask(path, {"what": "status"})
+        except (OSError, SlurmError):
+            return  # it is just ending; its end is written
+        step = Step(job_id, step_id, restart_cnt, status["user_id"], status["pid"])
+        step.started_at = status["started_at"]
+        log.info(f"Adopting {job_id}.{step_name(step_id)}, slurmstepd {step.pid}")
+        self._job(job_id, step.restart_cnt, step.user_id).prologued = True
+        self._watch(step)
+
+    def _remember(self, key: tuple[int, int, int], when: float) -> None:
+        """A confirmed end, and forgets those that are old enough."""
+        self._done[key] = when
+        limit = time.time() - REMEMBER
+        while self._done:
+            oldest = next(iter(self._done))
+            if self._done[oldest] > limit:
+                break
+            del self._done[oldest]
+            spool.forget(self.spool, *oldest)
+
+    async def close(self) -> None:
+        self._closed = True
+        for task in list(self._tasks):
+            task.cancel()
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._spawner.reader)
+        for job in self.jobs.values():
+            for step in job.steps.values():
+                loop.remove_reader(step.handle)
+                os.close(step.handle)
+        if self._transport is not None:
+            self._transport.close()
+        self.controller.close()
+
+    def _keep(self, coroutine: Any) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            error = task.exception()
+            assert error is not None
+            log.exception("defect", error)
+
+    # ---------------------------------------------------------------- slurmctld
+
+    async def tell(self, method: str, args: dict[str, Any]) -> Any:
+        """Says something to slurmctld until it has been heard. Raises SlurmError if slurmctld refuses it."""
+        delay = RETRY_FIRST
+        while True:
+            try:
+                return await self.controller.call(method, args, 30.0)
+            except SlurmError as error:
+                if error.name not in LOST:
+                    raise
+                log.debug(f"{method}: {error.message}; trying again in {delay} s")
+            self._reachable.clear()
+            try:
+                await asyncio.wait_for(self._reachable.wait(), delay)
+            except TimeoutError:
+                delay = min(delay * 2, RETRY_MOST)
+
+    def facts(self) -> dict[str, Any]:
+        """What register_node says."""
+        live = [
+            (step.job_id, step.step_id, step.restart_cnt) for job in self.jobs.values() for step in job.steps.values()
+        ]
+        steps = set(live) | set(self.ends)
+        for job_id, job in self.jobs.items():
+            steps.update((job_id, step_id, job.restart_cnt) for step_id in job.launching)
+        return {
+            "name": self.name,
+            "version": VERSION,
+            "slurmd_start_time": self.started_at,
+            "steps": tuple(sorted(steps)),
+            **measure.system(),
+            **measure.load(),
+            **self.hardware,
+        }
+
+    def register(self) -> None:
+        """Tells slurmctld what this node is now."""
+        self._keep(self._register())
+
+    async def _register(self) -> None:
+        delay = RETRY_FIRST
+        while True:
+            try:
+                answer = await self.tell("register_node", self.facts())
+            except SlurmError as error:
+                log.error(f"registration: {error.message}")
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 30.0)
+                continue
+            log.info(f"registered with slurmctld as {self.name}")
+            self._kill_unwanted(answer)
+            return
+
+    def _kill_unwanted(self, answer: Any) -> None:
+        for item in (answer or {}).get("kill", ()):
+            job_id = item[0] if isinstance(item, tuple) else item
+            job = self.jobs.get(job_id)
+            if job is not None:
+                self._end_job(job_id, job.restart_cnt, {"reason": "cancelled"})
+
+    # ---------------------------------------------------------------- steps begin
+
+    def _job(self, job_id: int, restart_cnt: int, user_id: int) -> Job:
+        job = self.jobs.get(job_id)
+        if job is None:
+            job = self.jobs[job_id] = Job(restart_cnt, user_id)
+        return job
+
+    def _heard(self) -> None:
+        """The spawner, or a slurmstepd that it forked, says how a launch went."""
+        try:
+            data = os.read(self._spawner.reader, 65536)
+        except BlockingIOError:
+            return
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._spawner.reader)
+            if not self._closed:
+                log.error("the spawner has gone: starting anew")
+                self.on_spawner_lost()
+            return
+        self._unpacker.feed(data)
+        for number, pid, text in self._unpacker:
+            future = self._launches.pop(number, None)
+            if future is None or future.done():
+                continue
+            if text is None:
+                future.set_result(pid)
+            else:
+                future.set_exception(SlurmError("SLURM_ERROR", text))
+
+    async def _launch(self, job: Job, launch: dict[str, Any]) -> None:
+        """Starts a slurmstepd; returns once it answers. Raises SlurmError."""
+        job_id, step_id = launch["job_id"], launch["step_id"]
+        if os.geteuid() != 0 and launch["user_id"] != os.geteuid():
+            raise SlurmError(
+                "ESLURMD_SET_UID_OR_GID_ERROR", "slurmd runs as an ordinary user, and only that user's jobs"
+            )
+        launch["cgroup"] = self.cgroup
+        if not job.prologued and self.conf.Prolog:
+            await self._prolog(job_id, launch)
+        job.prologued = True
+        self._next_launch += 1
+        number = self._next_launch
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._launches[number] = future
+        assert self._transport is not None
+        self._transport.write(Spawner.encode(number, launch))
+        try:
+            pid = await asyncio.wait_for(future, LAUNCH_TIMEOUT)
+        except TimeoutError as error:
+            raise SlurmError("ESLURMD_SETUP_ENVIRONMENT_ERROR", "slurmstepd did not answer in time") from error
+        finally:
+            self._launches.pop(number, None)
+        log.verbose(f"launched {job_id}.{step_name(step_id)} for UID {launch['user_id']}")
+        self._watch(Step(job_id, step_id, launch["restart_cnt"], launch["user_id"], pid))
+
+    async def _prolog(self, job_id: int, launch: dict[str, Any]) -> None:
+        try:
+            await programs.run("prolog", self.conf.Prolog, programs.environment(launch, self.conf))
+        except programs.Failed as error:
+            log.error(f"prolog of job {job_id}: {error}")
+            raise SlurmError("ESLURMD_PROLOG_FAILED", str(error)) from error
+
+    def _watch(self, step: Step) -> None:
+        job = self._job(step.job_id, step.restart_cnt, step.user_id)
+        job.steps[step.step_id] = step
+        try:
+            step.handle = os.pidfd_open(step.pid)
+        except ProcessLookupError:
+            self._ended(step)
+            return
+        asyncio.get_running_loop().add_reader(step.handle, self._ended, step)
+
+    async def begin(self, launch: dict[str, Any]) -> None:
+        """Starts a step unless it is running, or has run and slurmctld has not confirmed it. Raises SlurmError."""
+        job_id, step_id, restart_cnt = launch["job_id"], launch["step_id"], launch["restart_cnt"]
+        key = (job_id, step_id, restart_cnt)
+        if key in self.ends or key in self._done:
+            return
+        job = self.jobs.get(job_id)
+        if job is not None and job.restart_cnt != restart_cnt:
+            raise SlurmError("ESLURMD_STEP_EXISTS", "a former life of the job has not ended yet")
+        job = self._job(job_id, restart_cnt, launch["user_id"])
+        if job.ending is not None:
+            raise SlurmError("ESLURMD_CREDENTIAL_REVOKED")
+        if step_id in job.steps:
+            if launch["kind"] == "tasks":
+                raise SlurmError("ESLURMD_STEP_EXISTS")
+            return
+        if step_id in job.launching:
+            await asyncio.shield(job.launching[step_id])
+            return
+        future = job.launching[step_id] = asyncio.get_running_loop().create_future()
+        try:
+            await self._launch(job, launch)
+        except SlurmError as error:
+            future.set_exception(error)
+            future.exception()  # nobody else may be waiting for it
+            raise
+        else:
+            future.set_result(None)
+        finally:
+            job.launching.pop(step_id, None)
+            self._changed(job_id, job)
+
+    # ---------------------------------------------------------------- steps end
+
+    def _ended(self, step: Step) -> None:
+        """slurmstepd has ended: what it has written goes to slurmctld."""
+        if step.handle >= 0:
+            asyncio.get_running_loop().remove_reader(step.handle)
+            os.close(step.handle)
+            step.handle = -1
+        end = spool.read_end(self.spool, step.job_id, step.step_id, step.restart_cnt)
+        if end is None:
+            log.error(f"slurmstepd of {step.job_id}.{step_name(step.step_id)} ended without a word")
+            processes.kill_step(step.job_id, step.step_id, self.name, self.conf.ClusterName)
+            self._died(step)
+        else:
+            self._take_end(end)
+        job = self.jobs.get(step.job_id)
+        if job is not None and job.steps.get(step.step_id) is step:
+            del job.steps[step.step_id]
+            self._changed(step.job_id, job)
+
+    def _take_end(self, end: dict[str, Any]) -> None:
+        key = (end["job_id"], end["step_id"], end["restart_cnt"])
+        if key not in self.ends:
+            self.ends[key] = end
+            self._keep(self._deliver(end))
+
+    def _died(self, step: Step) -> None:
+        """Makes the end that a killed slurmstepd could not write."""
+        now = int(time.time())
+        try:
+            os.unlink(spool.socket_path(self.spool, step.job_id, step.step_id, step.restart_cnt))
+        except FileNotFoundError:
+            pass
+        if step.step_id == STEP_BATCH:
+            spool.remove_script(self.spool, step.job_id)
+        end = {
+            "kind": "batch" if step.step_id == STEP_BATCH else "tasks",
+            "job_id": step.job_id,
+            "step_id": step.step_id,
+            "restart_cnt": step.restart_cnt,
+            "user_id": step.user_id,
+            "exit_code": int(signal.SIGKILL),
+            "exit_codes": (int(signal.SIGKILL),),
+            "reason": "stepd_died",
+            "message": "slurmstepd was killed",
+            "usage": None,
+            "start_time": int(step.started_at),
+            "end_time": now,
+        }
+        try:
+            spool.write_end(self.spool, end)
+        except OSError as error:
+            log.error(f"cannot note the end of {step.job_id}.{step_name(step.step_id)}: {error.strerror}")
+        self._take_end(end)
+
+    def _changed(self, job_id: int, job: Job) -> None:
+        job.changed.set()
+        job.changed = asyncio.Event()
+        if not job.steps and not job.launching and job.ending is None and self.jobs.get(job_id) is job:
+            if any(key[0] == job_id for key in self.ends):
+                return  # its batch script's end is under way, and the Epilog with it
+            if job.prologued and self.conf.Epilog:
+                return  # the job itself may live on between two steps; its epilog comes with its end
+            del self.jobs[job_id]
+
+    async def _deliver(self, end: dict[str, Any]) -> None:
+        """Tells slurmctld of an end until it is confirmed."""
+        job_id, step_id, restart_cnt = key = (end["job_id"], end["step_id"], end["restart_cnt"])
+        message = {name: end[name] for name in ("job_id", "restart_cnt", "exit_code", "reason", "message", "usage")}
+        message.update(node=self.name, start_time=end["start_time"], end_time=end["end_time"])
+        method = "complete_batch_job"
+        if step_id == STEP_BATCH:
+            await asyncio.sleep(0)  # lets the step be taken from its job
+            job = self.jobs.get(job_id)
+            alone = job is None or (not job.steps and not job.launching and job.ending is None)
+            if alone and job is not None and self.conf.Epilog:
+                await self._epilog(job_id, job)
+            message["epilog_complete"] = alone
+        else:
+            method = "step_complete"
+            message.update(step_id=step_id, exit_codes=tuple(end["exit_codes"]))
+        try:
+            await self.tell(method, message)
+        except SlurmError as error:
+            log.error(f"{method} of {job_id}.{step_name(step_id)}: {error.message}")
+        spool.confirm_end(self.spool, *key)
+        self._remember(key, time.time())
+        self.ends.pop(key, None)
+        job = self.jobs.get(job_id)
+        if job is not None:
+            if (
+                step_id == STEP_BATCH
+                and message["epilog_complete"]
+                and not job.steps
+                and not job.launching
+                and job.ending is None
+            ):
+                del self.jobs[job_id]
+            else:
+                self._changed(job_id, job)
+
+    # ---------------------------------------------------------------- jobs end
+
+    def _end_job(self, job_id: int, restart_cnt: int, request: Mapping[str, Any]) -> None:
+        job = self._job(job_id, restart_cnt, int(request.get("user_id", 0)))
+        if job.ending is None:
+            job.ending = self._keep(self._ending(job_id, job, dict(request)))
+        else:
+            self._keep(self._tell_steps(job, request))  # a sterner request than the first
+
+    async def _tell_steps(self, job: Job, request: Mapping[str, Any]) -> None:
+        question = {
+            "what": "terminate",
+            "reason": request.get("reason") or "cancelled",
+            "kill_wait": request.get("kill_wait"),
+        }
+        for step in list(job.steps.values()):
+            try:
+                await control.ask(self._socket(step), question)
+            except (OSError, SlurmError) as error:
+                log.debug(f"terminate {step.job_id}.{step_name(step.step_id)}: {error}")
+
+    async def _ending(self, job_id: int, job: Job, request: dict[str, Any]) -> None:
+        """Ends all steps, waits for them, runs the Epilog and says so."""
+        while job.launching:
+            await asyncio.wait([asyncio.shield(future) for future in job.launching.values()])
+        await self._tell_steps(job, request)
+        while job.steps:
+            await job.changed.wait()
+        while any(key[0] == job_id for key in self.ends):  # first how it ended, then that it is gone
+            await job.changed.wait()
+        if self.conf.Epilog:
+            await self._epilog(job_id, job)
+        try:
+            await self.tell("epilog_complete", {"job_id": job_id, "restart_cnt": job.restart_cnt, "node": self.name})
+        except SlurmError as error:
+            log.error(f"epilog_complete of job {job_id}: {error.message}")
+        spool.remove_ending(self.spool, job_id, job.restart_cnt)
+        if self.jobs.get(job_id) is job:
+            del self.jobs[job_id]
+
+    async def _epilog(self, job_id: int, job: Job) -> None:
+        launch = {"job_id": job_id, "user_id": job.user_id, "restart_cnt": job.restart_cnt, "node": self.name}
+        try:
+            await programs.run("epilog", self.conf.Epilog, programs.environment(launch, self.conf))
+        except programs.Failed as error:
+            log.error(f"epilog of job {job_id}: {error}")
+
+    def terminate(self, request: Mapping[str, Any]) -> None:
+        """terminate_job. Raises SlurmError if it cannot be noted."""
+        job_id, restart_cnt = int(request["job_id"]), int(request.get("restart_cnt", 0))
+        job = self.jobs.get(job_id)
+        if job is not None and job.restart_cnt != restart_cnt:
+            job = None  # a message about a former life
+        if job is None:
+            if self.jobs.get(job_id) is None and any(key[0] == job_id for key in self.ends):
+                job = self._job(job_id, restart_cnt, int(request.get("user_id", 0)))
+            else:
+                message = {"job_id": job_id, "restart_cnt": restart_cnt, "node": self.name}
+                self._keep(self._say_gone(message))
+                return
+        try:
+            spool.write_ending(self.spool, job_id, restart_cnt, dict(request))
+        except OSError as error:
+            log.error(f"cannot note that job {job_id} is to end: {error.strerror}")
+        self._end_job(job_id, restart_cnt, request)
+
+    async def _say_gone(self, message: dict[str, Any]) -> None:
+        try:
+            await self.tell("epilog_complete", message)
+        except SlurmError as error:
+            log.error(f"epilog_complete of job {message['job_id']}: {error.message}")
+
+    # ---------------------------------------------------------------- asking steps
+
+    def step(self, job_id: int, step_id: int) -> Step:
+        """A live step. Raises SlurmError ESLURMD_STEP_NOTRUNNING."""
+        job = self.jobs.get(job_id)
+        found = job.steps.get(step_id) if job is not None else None
+        if found is None:
+            raise SlurmError("ESLURMD_STEP_NOTRUNNING")
+        return found
+
+    def _socket(self, step: Step) -> str:
+        return spool.socket_path(self.spool, step.job_id, step.step_id, step.restart_cnt)
+
+    async def ask(self, step: Step, request: Mapping[str, Any]) -> dict[str, Any]:
+        """A question to a slurmstepd. Raises SlurmError."""
+        try:
+            return await control.ask(self._socket(step), request)
+        except OSError as error:
+            raise SlurmError("ESLURMD_STEP_NOTRUNNING") from error
+
+    async def ask_all(self, job_id: int, request: Mapping[str, Any], batch: bool = True, steps: bool = True) -> int:
+        """The same question to the steps of a job that are there; returns how many answered."""
+        job = self.jobs.get(job_id)
+        if job is None:
+            return 0
+        while job.launching:
+            await asyncio.wait([asyncio.shield(future) for future in job.launching.values()])
+        count = 0
+        for step in list(job.steps.values()):
+            if batch if step.step_id == STEP_BATCH else steps:
+                try:
+                    await self.ask(step, request)
+                    count += 1
+                except SlurmError as error:
+                    log.debug(f"{request.get('what')} {step.job_id}.{step_name(step.step_id)}: {error.message}")
+        return count
+
+
+def _nothing() -> None:
+    return

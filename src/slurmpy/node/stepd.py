@@ -1,0 +1,506 @@
+"""slurmstepd: looks after one step on one node, from its launch to the note of how it ended.
+
+It is forked from the spawner, single-threaded, and outlives slurmd. Every process of the step is below it (it is their
+subreaper), so none can hide. It answers slurmd on a socket in the spool directory. How the step ended is written
+into the spool directory; only then slurmstepd ends, which is what slurmd waits for.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import select
+import signal
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from slurmpy.core.ids import STEP_BATCH, step_name
+from slurmpy.rpc import address
+
+from . import cgroup, control, processes, spool, usage
+from .loop import Loop, Timer
+from .step_io import StepIo
+from .tasks import Identity, Program, spawn
+
+#: wait status that Slurm gives a job whose output file cannot be opened: "0:53"
+STATUS_NO_OUTPUT = 53
+#: Processes that were told to die are told again after so many seconds.
+KILL_AGAIN = 0.5
+#: Tasks that end within so many seconds of each other are reported to srun at one time.
+GATHER = 0.005
+#: Output that nobody of the step holds open any more is read for so long.
+IDLE = 1.0
+
+REASONS = {
+    "timeout": " DUE TO TIME LIMIT",
+    "preempted": " DUE TO PREEMPTION",
+    "node_fail": " DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS",
+    "requeue": " DUE TO JOB REQUEUE",
+}
+
+
+class Task:
+    """A task of this node: `status` is its wait status once it has ended."""
+
+    __slots__ = ("local", "number", "pid", "status", "usage")
+
+    def __init__(self, number: int, local: int, floor: int) -> None:
+        self.number, self.local = number, local
+        self.pid = 0
+        self.status: int | None = None
+        self.usage = usage.TaskUsage(floor)
+
+
+class Step:
+    """One step's life."""
+
+    def __init__(self, launch: Mapping[str, Any], ready: Callable[[str | None], None]) -> None:
+        self.launch = launch
+        self._ready = ready
+        self.job_id, self.step_id = launch["job_id"], launch["step_id"]
+        self.is_batch = launch["kind"] == "batch"
+        self.node: str = launch["node"]
+        self.prefix = f"slurmstepd-{self.node}"
+        self.loop = Loop()
+        self.identity = Identity(launch["user_id"], launch["group_id"], launch["user_name"])
+        if self.identity.switch and self.identity.user_name:
+            self.launch = launch = {**launch, "user_name": self.identity.user_name}
+        floor = usage.own_peak() + (1 << 20)
+        self.tasks = [Task(number, local, floor) for local, number in enumerate(launch["tasks"])]
+        self._by_pid: dict[int, Task] = {}
+        self._groups: dict[int, Task] = {}
+        self.io = StepIo(self)
+        self.started_at = time.time()
+        self.suspended = False
+        self._announced = False
+        self._kill_timer: Timer | None = None
+        self._killing = False
+        self._kill_deadline = 0.0
+        self._exited: list[Task] = []
+        self._exit_timer: Timer | None = None
+        self._reason = ""
+        self._message = ""
+        self._no_children = False
+        self.script = ""
+        self._idle_timer: Timer | None = None
+        self.cgroup = cgroup.Cgroup(launch)
+
+    # ---------------------------------------------------------------- the way through
+
+    def run(self) -> None:
+        """From the launch to the written end."""
+        launch = self.launch
+        os.setsid()
+        processes.become_subreaper()
+        processes.set_name("slurmstepd")
+        path = spool.socket_path(launch["spool"], self.job_id, self.step_id, launch["restart_cnt"])
+        listener = address.bind_unix(path, 0o600)
+        server = control.Server(self.loop, listener, self._answer)
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTSTP):
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: self.loop.after(0, lambda: self.terminate("cancelled", None)))
+        self.loop.on_child = self._reap
+        try:
+            self._prepare()
+            self._start_tasks()
+        except OSError as error:
+            self._fail(error)
+        self._ready(None)
+        self._schedule_samples()
+        while not self._is_over():
+            self.loop.turn()
+        self._finish()
+        server.close()
+        os.unlink(path)
+
+    def _prepare(self) -> None:
+        launch = self.launch
+        if self.is_batch:
+            self.script = spool.write_script(
+                launch["spool"], self.job_id, launch["script"], launch["user_id"], launch["group_id"]
+            )
+        try:
+            self.cgroup.create()
+        except OSError:
+            self.cgroup.give_up()
+        self.io.open()
+
+    def _program(self, task: Task) -> Program:
+        launch = self.launch
+        if self.is_batch:
+            arguments = (self.script, *launch["arguments"])
+        elif launch.get("programs"):
+            arguments = tuple(launch["programs"][task.number])
+        else:
+            arguments = launch["arguments"]
+        prologs = [path for path in (launch["site_task_prolog"], launch.get("task_prolog")) if path]
+        return Program(arguments, launch["directory"], launch["umask"], launch["limits"], self.prefix, prologs)
+
+    def _start_tasks(self) -> None:
+        from . import environment
+
+        common = environment.of_batch(self.launch) if self.is_batch else environment.of_step(self.launch)
+        inside = self.cgroup.enter if self.cgroup.active else None
+        for task in self.tasks:
+            number, local = task.number, task.local
+
+            def variables(pid: int, number: int = number, local: int = local) -> dict[str, str]:
+                return environment.of_task(common, number, local, pid)
+
+            files = self.io.for_task(task)
+            task.pid = spawn(self.identity, self._program(task), variables, files.descriptors, files.terminal, inside)
+            self._by_pid[task.pid] = self._groups[task.pid] = task
+            if files.terminal is None:
+                try:
+                    os.setpgid(task.pid, task.pid)  # both sides do it, so no signal comes too early for the group
+                except OSError:
+                    pass
+            self.io.started(task, files)
+        self.io.all_started([(task.number, task.pid) for task in self.tasks])
+
+    def _fail(self, error: OSError) -> None:
+        """A file that cannot be opened, or a fork that fails: what has been started ends again."""
+        place = f"{error.filename}: " if error.filename else ""
+        self._reason, self._message = "io_error", f"{place}{error.strerror or error}"
+        for task in self.tasks:
+            if not task.pid:
+                task.status = STATUS_NO_OUTPUT
+        self.io.failed(self._message, [(task.number, task.status or 0) for task in self.tasks if not task.pid])
+        processes.send(self._by_pid, signal.SIGKILL)
+
+    def _is_over(self) -> bool:
+        if any(task.status is None for task in self.tasks):
+            return False
+        if not self._killing:
+            self._kill_rest()
+        if not self._no_children:
+            return False
+        if self.io.finished():
+            return True
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.after(IDLE, self._give_up_idle)
+        return False
+
+    def _give_up_idle(self) -> None:
+        """No process of the step is left, but somebody outside holds its output open: nothing more will come."""
+        self._idle_timer = None
+        self.io.close_idle()
+
+    # ---------------------------------------------------------------- ends of processes
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                seen = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                self._no_children = True
+                break
+            if seen is None:
+                break
+            pid = seen.si_pid
+            task = self._by_pid.get(pid)
+            owner = task or self._owner(pid)
+            moved = processes.transferred(pid)
+            _, status, used = os.wait4(pid, 0)
+            if owner is not None:
+                owner.usage.ended(used, moved, task is not None)
+            if task is not None:
+                del self._by_pid[pid]
+                task.status = status & 0xFF7F
+                self._exited.append(task)
+        if self._exited and self._exit_timer is None:
+            if self._by_pid:
+                self._exit_timer = self.loop.after(GATHER, self._report_exits)
+            else:
+                self._report_exits()
+        elif self._exited and not self._by_pid:
+            self._report_exits()
+        if self._killing and not self._no_children:
+            self._kill_rest()
+
+    def _owner(self, pid: int) -> Task | None:
+        """The task whose process `pid` was, by its process group; the first where that says nothing."""
+        seen = processes.figures(pid)
+        group = seen.group if seen else 0
+        return self._groups.get(group) or (self.tasks[0] if self.tasks else None)
+
+    def _report_exits(self) -> None:
+        if self._exit_timer is not None:
+            self._exit_timer.cancel()
+            self._exit_timer = None
+        exited, self._exited = self._exited, []
+        if self.cgroup.active and self.cgroup.out_of_memory():
+            self._note_oom()
+        self._task_epilogs(exited)
+        self.io.exited([(task.number, task.status or 0) for task in exited])
+
+    def _task_epilogs(self, exited: list[Task]) -> None:
+        launch = self.launch
+        programs = [path for path in (launch.get("task_epilog"), launch["site_task_epilog"]) if path]
+        if not programs:
+            return
+        from . import environment
+
+        common = environment.of_batch(launch) if self.is_batch else environment.of_step(launch)
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for task in exited:
+            for path in programs:
+                program = Program((path,), launch["directory"], launch["umask"], {}, self.prefix)
+                variables = environment.of_task(common, task.number, task.local, task.pid)
+                pid = spawn(self.identity, program, lambda _, found=variables: found, (null, null, null))  # type: ignore[misc]
+                handle = os.pidfd_open(pid)
+                ended, _, _ = select.select([handle], [], [], 10.0)
+                if not ended:
+                    os.kill(pid, signal.SIGKILL)
+                os.close(handle)
+        os.close(null)
+
+    def _kill_rest(self) -> None:
+        """All tasks have ended: whatever they left behind goes too."""
+        if not self._killing:
+            self._killing = True
+            self._kill_deadline = time.monotonic() + self.launch["unkillable_timeout"]
+            self._reap_now()
+            if self._no_children:
+                return
+        processes.send(processes.descendants(os.getpid()), signal.SIGKILL)
+        self.cgroup.kill()
+        self.loop.after(KILL_AGAIN, self._kill_again)
+
+    def _reap_now(self) -> None:
+        try:
+            seen = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            self._no_children = True
+            return
+        if seen is not None:
+            self._reap()
+
+    def _kill_again(self) -> None:
+        if self._no_children:
+            return
+        if time.monotonic() > self._kill_deadline:
+            self._message = "processes of the step cannot be killed"
+            self._no_children = True  # they are the kernel's now; slurmctld must not wait for ever
+            return
+        processes.send(processes.descendants(os.getpid()), signal.SIGKILL)
+        self.loop.after(KILL_AGAIN, self._kill_again)
+
+    # ---------------------------------------------------------------- being told to end
+
+    def signal(self, number: int, only_tasks: bool) -> int:
+        """A signal to the tasks alone, or to every process of the step; returns how many got it."""
+        if only_tasks:
+            return processes.send(self._by_pid, number)
+        return processes.send(processes.descendants(os.getpid()), number)
+
+    def terminate(self, reason: str, kill_wait: int | None) -> None:
+        """SIGCONT and SIGTERM, then SIGKILL after `kill_wait` seconds (KillWait); says so in the step's error output."""
+        wait = self.launch["kill_wait"] if kill_wait is None else kill_wait
+        self.announce(reason)
+        if not self.is_batch:
+            self.io.aborting(wait)
+        if self._kill_timer is not None and self._kill_timer.callback is not None:
+            return
+        self.suspended = False
+        self.signal(signal.SIGCONT, only_tasks=False)
+        self.signal(signal.SIGTERM, only_tasks=False)
+        self._kill_timer = self.loop.after(wait, self.kill)
+
+    def kill(self) -> None:
+        """SIGKILL to everything, again and again until nothing is left."""
+        self.suspended = False
+        if self._kill_timer is not None:
+            self._kill_timer.cancel()
+        processes.send(processes.descendants(os.getpid()), signal.SIGKILL)
+        self.cgroup.kill()
+        if self._by_pid:
+            self._kill_timer = self.loop.after(KILL_AGAIN, self.kill)
+
+    def announce(self, reason: str) -> None:
+        """The line that tells a user why; once, and of a step only on its first node."""
+        if self._announced or reason == "ended":
+            return
+        self._announced = True
+        if self.is_batch or self.launch["node_index"] == 0:
+            what = f"JOB {self.job_id}" if self.is_batch else f"STEP {self.job_id}.{step_name(self.step_id)}"
+            when = time.strftime("%Y-%m-%dT%H:%M:%S")
+            self.say(f"*** {what} ON {self.node} CANCELLED AT {when}{REASONS.get(reason, '')} ***")
+
+    def say(self, text: str, level: str = "error: ") -> None:
+        """A message of slurmstepd's own in the step's error output."""
+        self.io.say(f"{self.prefix}: {level}{text}")
+
+    def lost_srun(self) -> None:
+        """srun has gone without a word: nobody is left for whom to run."""
+        if self._by_pid:
+            self.terminate("cancelled", None)
+
+    def suspend(self) -> None:
+        """SIGTSTP, and SIGSTOP a little later for those that do not care."""
+        self.suspended = True
+        self.signal(signal.SIGTSTP, only_tasks=False)
+
+        def stop() -> None:
+            if self.suspended:
+                self.signal(signal.SIGSTOP, only_tasks=False)
+
+        self.loop.after(0.5, stop)
+
+    def resume(self) -> None:
+        self.suspended = False
+        self.signal(signal.SIGCONT, only_tasks=False)
+
+    # ---------------------------------------------------------------- measuring
+
+    def _schedule_samples(self) -> None:
+        delays = iter(usage.sample_delays(self.launch["frequency"]))
+
+        def again() -> None:
+            self.sample()
+            plan()
+
+        def plan() -> None:
+            delay = next(delays, None)
+            if delay is not None and self._by_pid:
+                self.loop.after(delay, again)
+
+        plan()
+
+    def sample(self) -> None:
+        """Looks at every live process of every task, by process tree and (for orphans) by process group."""
+        seen: set[int] = set()
+        groups: dict[int, list[processes.Figures]] = {}
+        for task in list(self._by_pid.values()):
+            members = [task.pid, *processes.descendants(task.pid)]
+            seen.update(members)
+            found = (processes.figures(pid) for pid in members)
+            groups[task.local] = [one for one in found if one is not None]
+        for pid in processes.descendants(os.getpid()):
+            if pid not in seen:
+                one = processes.figures(pid)
+                if one is not None:
+                    owner = self._groups.get(one.group)
+                    groups.setdefault(owner.local if owner else 0, []).append(one)
+        for local, members_found in groups.items():
+            self.tasks[local].usage.sampled(members_found)
+
+    # ---------------------------------------------------------------- answers and the end
+
+    def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        what = request.get("what")
+        if what == "status":
+            return self._status()
+        if what == "signal":
+            return {"count": self.signal(int(request["signal"]), bool(request.get("only_tasks")))}
+        if what == "terminate":
+            self.terminate(str(request.get("reason") or "cancelled"), request.get("kill_wait"))
+            return {}
+        if what == "kill":
+            self.announce(str(request.get("reason") or "cancelled"))
+            if not self.is_batch:
+                self.io.aborting(self.launch["kill_wait"])
+            self.kill()
+            return {}
+        if what == "announce":
+            self.announce(str(request.get("reason") or "cancelled"))
+            return {}
+        if what == "suspend":
+            self.suspend()
+            return {}
+        if what == "resume":
+            self.resume()
+            return {}
+        if what == "notify":
+            self.say(str(request.get("message", "")), "")
+            return {}
+        if what == "stat":
+            self.sample()
+            return {"usage": self._usage(), "pids": self._pids(), "tasks": len(self.tasks)}
+        if what == "pids":
+            return {"pids": self._pids(), "tasks": [(task.number, task.local, task.pid) for task in self.tasks]}
+        if what == "attach":
+            return self.io.attach(request)
+        return {"error": f"unknown request {what!r}"}
+
+    def _pids(self) -> list[int]:
+        return processes.descendants(os.getpid())
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "pid": os.getpid(),
+            "job_id": self.job_id,
+            "step_id": self.step_id,
+            "restart_cnt": self.launch["restart_cnt"],
+            "user_id": self.launch["user_id"],
+            "started_at": self.started_at,
+            "suspended": self.suspended,
+            "tasks": [(task.number, task.pid, task.status) for task in self.tasks],
+        }
+
+    def _usage(self) -> dict[str, Any]:
+        return usage.total(self.node, [(task.number, task.usage) for task in self.tasks])
+
+    def _note_oom(self) -> None:
+        if self._reason == "oom":
+            return
+        self._reason = "oom"
+        what = f"JobId={self.job_id}" if self.is_batch else f"StepId={self.job_id}.{step_name(self.step_id)}"
+        self.say(f"Detected 1 oom_kill event in {what}. Some of the step tasks have been OOM Killed.")
+
+    def _finish(self) -> None:
+        if self._exited:
+            self._report_exits()
+        launch = self.launch
+        statuses = [task.status or 0 for task in self.tasks]
+        end = {
+            "kind": launch["kind"],
+            "job_id": self.job_id,
+            "step_id": self.step_id,
+            "restart_cnt": launch["restart_cnt"],
+            "user_id": launch["user_id"],
+            "exit_code": worst(statuses),
+            "exit_codes": statuses,
+            "reason": self._reason,
+            "message": self._message,
+            "usage": self._usage(),
+            "start_time": int(self.started_at),
+            "end_time": int(time.time()),
+        }
+        self.io.close()
+        if self.is_batch and self.step_id == STEP_BATCH:
+            spool.remove_script(launch["spool"], self.job_id)
+        self.cgroup.remove()
+        while True:
+            try:
+                spool.write_end(launch["spool"], end)
+                return
+            except OSError:  # a full disk: hold on to it, there may be room later
+                self.loop.after(1.0, lambda: None)
+                self.loop.turn()
+
+
+def worst(statuses: list[int]) -> int:
+    """The highest of several wait statuses: exit codes before signals' numbers, as srun judges."""
+    return max(statuses, key=lambda status: (status & 0x7F) + 128 if status & 0x7F else status >> 8, default=0)
+
+
+def main(launch: Mapping[str, Any], ready: Callable[[str | None], None]) -> None:
+    """The life of a freshly forked slurmstepd. `ready(None)` is called once it answers, `ready(text)` if it cannot."""
+    gc.disable()  # what a step makes is freed by counting; a collection would only copy the spawner's pages
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    told = False
+
+    def tell(text: str | None) -> None:
+        nonlocal told
+        if not told:
+            told = True
+            ready(text)
+
+    try:
+        Step(launch, tell).run()
+    except Exception as error:
+        tell(f"{type(error).__name__}: {error}")
+        raise
