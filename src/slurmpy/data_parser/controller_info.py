@@ -36,12 +36,16 @@ def _pinged(ping: dict[str, Any]) -> str:
     return "UP" if ping.get("responding") else "DOWN"
 
 
+def _put_pinged(values: dict[str, Any], value: str) -> None:
+    values["responding"] = value == "UP"
+
+
 CONTROLLER_PING = Table(
     "controller_ping",
     dict,
     (
         F("hostname", STRING),
-        F("pinged", STRING, get=_pinged, deprecated=True),
+        F("pinged", STRING, get=_pinged, put=_put_pinged, deprecated=True),
         F("responding", BOOLEAN, required=True),
         F("latency", INT64),
         F("mode", STRING, deprecated=True),

@@ -15,7 +15,8 @@ from .types import UNSET, Type
 
 class Plugin:
     """``types`` holds every named type of the version, ``envelopes`` the document around each kind of answer;
-    types that are ``unpublished`` are for commands only and have no part in the OpenAPI components."""
+    types that are ``unpublished`` are for commands only and have no part in the OpenAPI components. With ``named``
+    only those types have a component; the schemas of others are written where they are used."""
 
     def __init__(
         self,
@@ -23,11 +24,14 @@ class Plugin:
         types: Iterable[Type],
         envelopes: dict[str, Table],
         unpublished: frozenset[str] = frozenset(),
+        *,
+        named: frozenset[str] | None = None,
     ) -> None:
         self.version = version
         self.name = f"data_parser/{version}"
         self.envelopes = envelopes
         self._unpublished = unpublished
+        self._names = named
         self.types: dict[str, Type] = {type.name: type for type in types}
         for envelope in envelopes.values():
             self.types[envelope.name] = envelope
@@ -104,13 +108,16 @@ class Plugin:
                 continue
             seen.add(id(type))
             waiting.extend(type.parts())
-            if type.name and type.name not in self._unpublished:
+            if self._named(type) and type.name not in self._unpublished:
                 found[f"{self.version}_{type.name}"] = type.schema(self.reference)
         return dict(sorted(found.items()))
 
+    def _named(self, type: Type) -> bool:
+        return bool(type.name) and (self._names is None or type.name in self._names)
+
     def reference(self, type: Type) -> dict[str, Any]:
         """How a schema refers to a type: by name if it has one."""
-        if type.name:
+        if self._named(type):
             return {"$ref": f"#/components/schemas/{self.version}_{type.name}"}
         return type.schema(self.reference)
 

@@ -1,4 +1,4 @@
-"""The parser versions that there are, newest first, each loaded when it is asked for."""
+"""The parser versions that there are, each loaded when it is asked for."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from slurmpy.core.errors import SlurmError
 if TYPE_CHECKING:
     from .plugin import Plugin
 
-#: version: module
-VERSIONS = {"v0.0.42": "v0_0_42"}
+#: version: module, in the order in which `--json=list` tells them
+VERSIONS = {"v0.0.42": "v0_0_42", "v0.0.40": "v0_0_40", "v0.0.41": "v0_0_41"}
 
 #: what a command uses when it is not told
 DEFAULT = "v0.0.42"

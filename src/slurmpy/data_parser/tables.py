@@ -71,7 +71,7 @@ class Table(Type):
         self.label = label or name.upper()
         self.sparse = sparse  # a request: what is None in the record is left out of the document
         self.access = "attr" if record not in (dict, tuple) else "key" if record is dict else "index"
-        self._by_path = {field.path: field for field in fields}
+        self.fields_by_path = {field.path: field for field in fields}
         self._branches = {
             "/".join(field.path.split("/")[:depth]) for field in fields for depth in range(1, field.path.count("/") + 1)
         }
@@ -180,7 +180,7 @@ class Table(Type):
         for key, entry in document.items():
             path = prefix + key
             here = f"{at}{key}/"
-            field = self._by_path.get(path)
+            field = self.fields_by_path.get(path)
             if field is None:
                 if path in self._branches and isinstance(entry, dict):
                     self._parse_group(entry, path + "/", here, context, values)

@@ -232,12 +232,16 @@ class OptionalNumber(Type):
         self.name = name
         self.form = form
         self.real = real
+        self.defaults = False  # whether the schema names defaults, as older versions did
 
     def schema(self, reference: Reference) -> dict[str, Any]:
-        number = {"type": "number" if self.real else "integer", "format": self.form}
+        number: dict[str, Any] = {"type": "number" if self.real else "integer", "format": self.form}
+        switch: dict[str, Any] = {"type": "boolean"}
+        if self.defaults:
+            switch["default"] = False
         return {
             "type": "object",
-            "properties": {"set": {"type": "boolean"}, "infinite": {"type": "boolean"}, "number": number},
+            "properties": {"set": switch, "infinite": switch, "number": number},
             "required": [],
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import jobs, nodes, partitions, requests, reservations, slurmdb_accounts, slurmdb_jobs, steps, submissions, tres
 from .envelopes import ENVELOPES
 from .plugin import Plugin
+from .tables import Field, Table
 from .types import Type
 
 VERSION = "v0.0.42"
@@ -40,6 +41,15 @@ TYPES: tuple[Type, ...] = (
 UNPUBLISHED = frozenset(
     {"step_info", "step_info_msg", "openapi_step_info_resp", "sinfo", "sinfo_rows", "openapi_sinfo_resp"}
 )
+
+
+def field(table: str, path: str) -> Field:
+    """A field by the name of its table and its path, for versions that have it at another place."""
+    for type in TYPES:
+        for part in (type, *(entry.type for envelope in ENVELOPES.values() for entry in envelope.fields)):
+            if isinstance(part, Table) and part.name == table:
+                return part.fields_by_path[path]
+    raise KeyError(table)
 
 
 def plugin() -> Plugin:

@@ -45,9 +45,10 @@ def number(value: float) -> str:
 
 def _style(value: str) -> str:
     special = any(not (" " <= char <= "~") and char != "\n" for char in value)
-    if special or " \n" in value or value[0] == " " or value[-1] == " ":
-        # a space at either end forbids the plain style; before a break, or with characters to escape, the single quotes
-        return "double" if special or " \n" in value or value[-1] == " " else "single"
+    if special or " \n" in value:
+        return "double"
+    if value[0] == " " or value[-1] == " ":
+        return "single"
     if "\n" in value or value[0] in "#,[]{}&*!|>'\"%@`" or value.startswith(("---", "...")):
         return "single"
     if value[0] in "-?:" and value[1:2] in ("", " "):
