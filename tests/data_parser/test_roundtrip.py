@@ -111,7 +111,8 @@ def test_slashes_and_bytes_that_are_no_text() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [("", " !!str"), ("a b", " !!str a b"), ("#x", " !!str '#x'"), ("a: b", " !!str 'a: b'"), ("é", ' !!str "\\xE9"'),
-     ("it's", " !!str it's"), ("'", " !!str ''''"), ("- x", " !!str '- x'"), ("x ", " !!str 'x '"), ("---", " !!str '---'"),
+     ("it's", " !!str it's"), ("'", " !!str ''''"), ("- x", " !!str '- x'"), ("x ", " !!str 'x '"),
+     ("---", " !!str '---'"),
      ("a\nb", " !!str 'a\n\n  b'")],
 )  # fmt: skip
 def test_yaml_styles(value: str, text: str) -> None:
