@@ -55,12 +55,21 @@ def set_by_partition(state: State, job: Job, now: int) -> None:
     job.priority = max((value for _, value in pairs), default=job.priority)
 
 
-def in_partition(job: Job, name: str) -> int:
+def in_partition(state: State, job: Job, name: str) -> int:
     """The priority that counts when this partition's queue is sorted."""
+    if len(job._partitions) < 2 or job._limits.get("priority") is not None:
+        return job.priority
     for partition, value in job.priority_by_partition:
         if partition == name:
             return value
-    return job.priority
+    weight = int(state.conf.PriorityWeightPartition or 0)
+    most = _totals(state)["partition"]
+    asked = job._request.partition if job._request is not None else None
+    first = state.partitions.get((asked or "").split(",")[0].strip())
+    other = state.partitions.get(name)
+    if not weight or not most or first is None or other is None or is_basic(state):
+        return job.priority
+    return max(1, job.priority + int(weight * (other.priority_job_factor - first.priority_job_factor) / most))
 
 
 def factors(state: State, job: Job, now: int, partition: Partition | None = None) -> dict[str, float]:
@@ -96,7 +105,7 @@ def factors(state: State, job: Job, now: int, partition: Partition | None = None
 WEIGHTS = {
     "age": "PriorityWeightAge",
     "assoc": "PriorityWeightAssoc",
-    "fairshare": "PriorityWeightFairshare",
+    "fairshare": "PriorityWeightFairShare",
     "jobsize": "PriorityWeightJobSize",
     "partition": "PriorityWeightPartition",
     "qos": "PriorityWeightQOS",

@@ -202,7 +202,7 @@ def _enqueue(state: State, line: Queue, job: Job, now: int) -> bool:
         if reason:
             first_reason = first_reason or reason
             continue
-        line.insert(name, (-partition.priority_tier, -priority.in_partition(job, name), job.job_id))
+        line.insert(name, (-partition.priority_tier, -priority.in_partition(state, job, name), job.job_id))
         entered = True
     if not entered:
         set_reason(state, job, first_reason or "PartitionDown")

@@ -48,6 +48,15 @@ _FLAG_RANK = {name: rank for rank, name in enumerate(FLAG_ORDER)}
 #: how JobDescriptor.shared becomes JobInfo.shared
 SHARED = {None: "OK", "none": "NO", "user": "USER", "mcs": "MCS", "topo": "TOPO", "oversubscribe": "YES"}
 
+_MAILS = (
+    "BEGIN", "END", "FAIL", "REQUEUE", "TIME=100%", "TIME=90%", "TIME=80%", "TIME=50%", "STAGE_OUT", "ARRAY_TASKS",
+    "INVALID_DEPENDENCY",
+)  # fmt: skip
+MAIL_RANK = {name: rank for rank, name in enumerate(_MAILS)}
+
+#: seconds that a job waits at most for its switches (SchedulerParameters=max_switch_wait)
+MAX_SWITCH_WAIT = 300
+
 #: MAX_NICE: the controller's offset of nice values
 NICE_OFFSET = 0x80000000
 LONGEST_TEXT = 1024
@@ -85,9 +94,13 @@ def build_job(
     partitions = partition_access.find(state, desc.partition)
     if not desc.partition:
         flags |= {"USING_DEFAULT_PARTITION", "PARTITION_ASSIGNED"}
+        for one in reservations.requested(state, desc.reservation):
+            if one.partition:  # the reservation's partition stands for the default one
+                partitions = partition_access.find(state, one.partition)
+                flags.discard("PARTITION_ASSIGNED")
     job._partitions = tuple(partition.name for partition in by_tier(partitions))
     job.partition = ",".join(job._partitions)
-    _copy_plain(job, desc)
+    _copy_plain(state, job, desc)
     _set_times(state, job, desc, partitions[0], now)
     resv = reservations.requested(state, desc.reservation)
     _set_account(state, job, desc, partitions, flags)
@@ -123,8 +136,7 @@ def build_job(
     limits.check_submit(state, job)
     _check_possible(state, job, partitions, now)
     if not job.hold:
-        job.priority = priority.compute(state, job, now)
-        priority.set_by_partition(state, job, now)
+        job.priority = priority.compute(state, job, now, partitions[0])
     return job
 
 
@@ -198,7 +210,7 @@ RENAMED = {
 }
 
 
-def _copy_plain(job: Job, desc: JobDescriptor) -> None:
+def _copy_plain(state: State, job: Job, desc: JobDescriptor) -> None:
     for source in (*PLAIN_FIELDS, *RENAMED):
         value = getattr(desc, source)
         if value is not None:
@@ -213,8 +225,12 @@ def _copy_plain(job: Job, desc: JobDescriptor) -> None:
         job.profile = tuple(word.upper() for word in desc.profile)
     if desc.crontab:
         job.cron = desc.crontab
-    if desc.required_switches and desc.wait_for_switch is None:
-        job.maximum_switch_wait_time = INFINITE
+    if desc.mail_type:
+        job.mail_type = tuple(sorted(desc.mail_type, key=lambda name: MAIL_RANK.get(name, 99)))
+    if desc.required_switches:
+        longest = state.conf.number_of("SchedulerParameters", "max_switch_wait", MAX_SWITCH_WAIT)
+        wait = desc.wait_for_switch
+        job.maximum_switch_wait_time = longest if wait is None else min(wait, longest)
 
 
 def _plain_flags(desc: JobDescriptor) -> set[str]:
@@ -420,7 +436,7 @@ def _set_array(state: State, job: Job, desc: JobDescriptor) -> None:
     except ValueError:
         raise SlurmError("ESLURM_INVALID_ARRAY") from None
     most = int(state.conf.MaxArraySize or 0)
-    if not tasks or tasks.last >= most or len(tasks) > max(most, 1):
+    if not tasks or tasks.last() >= most or len(tasks) > max(most, 1):
         raise SlurmError("ESLURM_INVALID_ARRAY")
     job._array_tasks = tasks
     job.array_max_tasks = limit
