@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import jobs, launch, permissions
+from slurmpy.controller import ends, launch, permissions
 from slurmpy.controller.state import Job
 from slurmpy.controller.submit import descriptions, enter, withdraw
 from slurmpy.core.errors import SlurmError
@@ -61,7 +61,7 @@ def _give_up(ctl: Controller, new: list[Job]) -> None:
     ctl.now()
     for job in new:
         if job.is_pending:
-            jobs.end_waiting(ctl, job, JobState.CANCELLED)
+            ends.end_waiting(ctl, job, JobState.CANCELLED)
 
 
 def _caller_gone(ctl: Controller, leader: Job) -> None:
@@ -78,7 +78,7 @@ def on_inactive(ctl: Controller, job_id: int) -> None:
     if job._steps:
         ctl.at("inactive", job_id, ctl.state.now + int(ctl.conf.InactiveLimit))
         return
-    jobs.tell_to_end(ctl, job, "inactive")
+    ends.tell_to_end(ctl, job, "inactive")
 
 
 def _job(ctl: Controller, args: dict[str, Any]) -> Job:
@@ -95,12 +95,12 @@ def complete_allocation(ctl: Controller, peer: Peer, args: dict[str, Any]) -> di
     if job.is_finished:
         return {}
     if job.is_pending:
-        for component in jobs.het_components(ctl, job):
+        for component in ends.het_components(ctl, job):
             if component.is_pending:
                 component._limits = {**component._limits, "killed_by": (peer.uid, peer.name)}
-                jobs.end_waiting(ctl, component, JobState.CANCELLED)
+                ends.end_waiting(ctl, component, JobState.CANCELLED)
         return {}
-    jobs.allocation_done(ctl, job, int(args.get("status") or 0))
+    ends.allocation_done(ctl, job, int(args.get("status") or 0))
     return {}
 
 

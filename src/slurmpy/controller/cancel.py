@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import jobs, lookup, permissions
+from slurmpy.controller import ends, jobs, lookup, permissions, records
 from slurmpy.controller.state import Job, Step
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.ids import STEP_BATCH
@@ -54,7 +54,7 @@ def _one(ctl: Controller, peer: Peer, job: Job, number: int, flags: frozenset[st
         if cancels and job._requeue is not None:  # it was on its way back to the queue
             job._requeue = None
             ctl.state.set_job_state(job, JobState.CANCELLED | JobState.COMPLETING)
-            jobs.records.job_complete(ctl, job)
+            records.job_complete(ctl, job)
             return
         if not cancels:
             raise SlurmError("ESLURM_ALREADY_DONE")
@@ -76,14 +76,14 @@ def _one(ctl: Controller, peer: Peer, job: Job, number: int, flags: frozenset[st
 
 def cancel(ctl: Controller, job: Job, uid: int, name: str) -> None:
     """Cancels a job that waits or runs. Components of a heterogeneous job go together."""
-    for component in jobs.het_components(ctl, job):
+    for component in ends.het_components(ctl, job):
         if component.is_finished:
             continue
         component._limits = {**component._limits, "killed_by": (uid, name)}
         if component.is_pending:
-            jobs.end_waiting(ctl, component, JobState.CANCELLED)
+            ends.end_waiting(ctl, component, JobState.CANCELLED)
         elif not component.is_completing:
-            jobs.tell_to_end(ctl, component, "cancelled")
+            ends.tell_to_end(ctl, component, "cancelled")
 
 
 def kill_jobs(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:

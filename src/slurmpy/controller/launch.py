@@ -83,7 +83,7 @@ def job_wire(ctl: Controller, job: Job) -> dict[str, Any]:
 def batch(ctl: Controller, job: Job) -> None:
     """Sends a batch job that has started (and whose start is committed) to its first node."""
     from slurmpy.auth import credential
-    from slurmpy.controller import jobs
+    from slurmpy.controller import ends
 
     if not job.is_running or job._launched or job._requeue is not None:
         return
@@ -91,7 +91,7 @@ def batch(ctl: Controller, job: Job) -> None:
     both = ctl.store.script(job._script_id)
     if both is None:
         log.error(f"JobId={job.job_id} has no script")
-        jobs.hold_after_failure(ctl, job, {"node": node, "reason": "launch_failed"})
+        ends.hold_after_failure(ctl, job, {"node": node, "reason": "launch_failed"})
         return
     script, environment = both
     request = job._request.to_wire() if job._request is not None else {}
@@ -115,7 +115,7 @@ def batch(ctl: Controller, job: Job) -> None:
                 "cpus_per_node": repeats([alloc.cpus for alloc in component._allocation.values()]),
                 "tasks_per_node": tasks_per_node(component),
             }
-            for component in jobs.het_components(ctl, job)
+            for component in ends.het_components(ctl, job)
         )
     message["credential"] = credential.sign(ctl.conf, {"job_id": job.job_id, "user_id": job.user_id, "node": node})
     restart = job.restart_cnt
@@ -126,7 +126,7 @@ def batch(ctl: Controller, job: Job) -> None:
         if isinstance(answer, SlurmError):
             ctl.now()
             log.error(f"launch of JobId={job.job_id} on {node}: {answer.message}")
-            jobs.hold_after_failure(ctl, job, {"node": node, "reason": "launch_failed", "message": answer.message})
+            ends.hold_after_failure(ctl, job, {"node": node, "reason": "launch_failed", "message": answer.message})
             ctl.changed()
         else:
             job._launched = True
@@ -136,7 +136,7 @@ def batch(ctl: Controller, job: Job) -> None:
 
 def allocation_reply(ctl: Controller, job: Job) -> dict[str, Any]:
     """An allocation as srun and salloc need it (AllocationReply)."""
-    from slurmpy.controller.jobs import het_components
+    from slurmpy.controller.ends import het_components
 
     reply: dict[str, Any] = {
         "job_id": job.job_id,

@@ -14,11 +14,13 @@ from slurmpy.controller import (
     allocations,
     cancel,
     cluster,
+    ends,
     jobs,
     nodes,
     permissions,
     query,
     records,
+    requeue,
     steps,
     store,
     submit,
@@ -58,11 +60,13 @@ UNSUPPORTED = {
     "--systemd": "slurmctld does not talk to systemd; use -D with Type=simple",
 }
 
-METHOD_TABLES = (
+METHOD_TABLES: tuple[dict[str, Any], ...] = (
     submit.METHODS, allocations.METHODS, steps.METHODS, cancel.METHODS, updates.METHODS, nodes.METHODS,
     query.METHODS, admin.METHODS,
 )  # fmt: skip
-TIMER_TABLES = (jobs.TIMERS, nodes.TIMERS, allocations.TIMERS, steps.TIMERS)
+TIMER_TABLES: tuple[dict[str, Any], ...] = (
+    jobs.TIMERS, requeue.TIMERS, nodes.TIMERS, allocations.TIMERS, steps.TIMERS,
+)  # fmt: skip
 
 
 class Options:
@@ -252,7 +256,7 @@ class Program:
         server.set_conf(conf)
         _tell_about(conf)
         for job in lost:
-            jobs.tell_to_end(ctl, job, "node_fail")
+            ends.tell_to_end(ctl, job, "node_fail")
         for name in ctl.state.nodes:
             ctl.agent.reset(name)
         log.info("reconfigured")
@@ -289,7 +293,7 @@ def _resume_life(ctl: Controller) -> None:
                 if step.time_limit != 0xFFFFFFFF:
                     ctl.at("step_limit", (job.job_id, step.step_id), step.start_time + step.time_limit * 60)
         elif job.is_completing and not job._completing:
-            jobs.cleaned_up(ctl, job)
+            ends.cleaned_up(ctl, job)
     if state.finished:
         ctl.at("purge", 0, now + 1)
     for name, node in state.nodes.items():

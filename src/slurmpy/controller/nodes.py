@@ -68,8 +68,8 @@ def register_node(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str
     node._last_response = now
     node._registered = True
     for field in (
-        "version", "architecture", "operating_system", "boot_time", "slurmd_start_time", "free_mem", "cpu_load", "instance_id",
-        "instance_type",
+        "version", "architecture", "operating_system", "boot_time", "slurmd_start_time", "free_mem", "cpu_load",
+        "instance_id", "instance_type",
     ):  # fmt: skip
         if args.get(field) is not None:
             setattr(node, field, args[field])
@@ -144,7 +144,7 @@ def _reconcile(
 ) -> list[int]:
     """Compares the steps that a slurmd has (alive, or ended but not yet reported) with ours. Returns jobs to be
     killed."""
-    from slurmpy.controller import jobs, launch
+    from slurmpy.controller import ends, launch
 
     there: dict[int, set[int]] = {}
     restarts: dict[int, int] = {}
@@ -190,7 +190,7 @@ def _reconcile(
             ):
                 step._running_on -= {node.name}
                 if not step._running_on:
-                    jobs.end_step(ctl, job, step, step._exit_code or 9, {})
+                    ends.end_step(ctl, job, step, step._exit_code or 9, {})
     return kill
 
 
@@ -296,11 +296,11 @@ def lose_jobs(ctl: Controller, node: Node) -> None:
 
 
 def lose_job(ctl: Controller, job: Job, node: Node) -> None:
-    from slurmpy.controller import jobs
+    from slurmpy.controller import ends, requeue
 
     if job.is_completing:
         if node.name in job._completing:
-            jobs.node_cleaned(ctl, job, node.name)
+            ends.node_cleaned(ctl, job, node.name)
         return
     if not (job.is_running or job.is_suspended):
         return
@@ -310,12 +310,12 @@ def lose_job(ctl: Controller, job: Job, node: Node) -> None:
     job.failed_node = node.name
     if job.requeue and job.batch_flag and not job.het_job_id:
         log.info(f"requeue JobId={job.job_id} due to failure of node {node.name}")
-        jobs.requeue(ctl, job, 0, "node_fail")
+        requeue.requeue(ctl, job, 0, "node_fail")
     else:
         log.info(f"Killing JobId={job.job_id} on failed node {node.name}")
-        for component in jobs.het_components(ctl, job):
+        for component in ends.het_components(ctl, job):
             if component.is_running or component.is_suspended:
-                jobs.tell_to_end(ctl, component, "node_fail", node.name)
+                ends.tell_to_end(ctl, component, "node_fail", node.name)
 
 
 # ---------------------------------------------------------------------------------------------- administration

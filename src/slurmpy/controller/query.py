@@ -109,7 +109,7 @@ def _job_tests(
 
 
 def select_steps(ctl: Controller, peer: Peer, where: dict[str, Any]) -> list[Step]:
-    jobs = [*ctl.state.running.values(), *(j for j in ctl.state.completing.values() if j.job_id not in ctl.state.running)]
+    jobs = list({**ctl.state.running, **ctl.state.completing}.values())
     wanted_steps = {tuple(one) for one in where.get("step") or ()}
     if where.get("job_ids"):
         picked = {job.job_id for job in _by_id(ctl, where["job_ids"])}

@@ -28,7 +28,8 @@ def job_start(ctl: Controller, job: Job, **extra: Any) -> None:
             if "job_env" in flags:
                 extra["environment"] = "\n".join(both[1])
     if job.is_running and job.scheduler:
-        extra["flags"] = ("STARTED_ON_BACKFILL" if job.scheduler == "Backfill" else "STARTED_ON_SCHEDULE", "START_RECEIVED")
+        by = "STARTED_ON_BACKFILL" if job.scheduler == "Backfill" else "STARTED_ON_SCHEDULE"
+        extra["flags"] = (by, "START_RECEIVED")
     ctl.store.add_record(dbd_messages.job_record(job, "job_start", **extra))
 
 

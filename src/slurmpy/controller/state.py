@@ -253,7 +253,7 @@ class State:
         self.by_partition: dict[str, dict[int, Job]] = {}
         self.by_user_name: dict[tuple[int, str], dict[int, Job]] = {}  # (uid, job name), for `singleton`
         self.by_array: dict[int, dict[int, Job]] = {}
-        self.array_tasks: dict[tuple[int, int], Job] = {}  # (array_job_id, task): tasks that have a record of their own
+        self.array_tasks: dict[tuple[int, int], Job] = {}  # (array_job_id, task): tasks with a record of their own
         self.by_het: dict[int, dict[int, Job]] = {}  # het_job_id -> its components
         self.dependents: dict[int, set[int]] = {}  # job id -> jobs that wait for it; dependencies.py's
         # what changed since it was last asked for

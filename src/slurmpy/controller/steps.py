@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from slurmpy.auth import credential
-from slurmpy.controller import jobs, launch, permissions, records
+from slurmpy.controller import ends, launch, permissions, records
 from slurmpy.controller.cancel import find_step
 from slurmpy.controller.state import Job, Step
 from slurmpy.core import hostlist
@@ -206,7 +206,7 @@ def _rank(status: int) -> int:
 def finish(ctl: Controller, job: Job, step: Step, report: dict[str, Any]) -> None:
     ctl.timers.drop(("step_limit", (job.job_id, step.step_id)))
     report = {**report, "usage": step._usage or report.get("usage")}
-    jobs.end_step(ctl, job, step, step._exit_code, report, out_of_memory=report.get("reason") == "oom")
+    ends.end_step(ctl, job, step, step._exit_code, report, out_of_memory=report.get("reason") == "oom")
     ctl.events.publish(job, {"event": "step_done", "step_id": step.step_id, "exit_code": step._exit_code})
 
 
@@ -224,7 +224,7 @@ def complete_batch_job(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dic
     if job.is_finished and not job.is_completing:
         return {}
     job._launched = True
-    jobs.batch_done(ctl, job, args)
+    ends.batch_done(ctl, job, args)
     return {}
 
 
@@ -240,7 +240,7 @@ def epilog_complete(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[s
         log.error(f"epilog error on {name} for JobId={job.job_id}: {args['error']}")
         nodes.drain(ctl, ctl.state.nodes[name], "Epilog error", "slurm")
     if job.is_completing:
-        jobs.node_cleaned(ctl, job, name)
+        ends.node_cleaned(ctl, job, name)
     return {}
 
 

@@ -99,7 +99,8 @@ class Store:
         self._lock = -1
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
-            self._lock = os.open(os.path.join(directory, "slurmctld.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            lock = os.path.join(directory, "slurmctld.lock")
+            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -257,7 +258,8 @@ class Store:
 
     def spooled(self, after: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
         """(number of the first, the records) of the oldest committed records with numbers above `after`."""
-        rows = self._db.execute("select seq, item from spool where seq > ? order by seq limit ?", (after, limit)).fetchall()
+        sql = "select seq, item from spool where seq > ? order by seq limit ?"
+        rows = self._db.execute(sql, (after, limit)).fetchall()
         return (rows[0][0] if rows else 0), [unpack(row[1]) for row in rows]
 
     def confirm(self, seq: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import jobs, permissions, scheduler, submission
+from slurmpy.controller import ends, jobs, permissions, scheduler, submission
 from slurmpy.controller.state import Job
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.ids import STEP_BATCH
@@ -91,7 +91,6 @@ def enter(ctl: Controller, peer: Peer, descs: list[JobDescriptor], batch: bool) 
     Raises SlurmError and leaves nothing behind if any of them is refused.
     """
     state = ctl.state
-    now = state.now
     if ctl.failing:
         raise SlurmError("ESLURM_WRITING_TO_FILE", f"{ctl.store.path} cannot be written")
     new: list[Job] = []
@@ -156,7 +155,7 @@ def withdraw(ctl: Controller, new: list[Job]) -> None:
     """Takes jobs back whose submission could not be written and so was never acknowledged."""
     for job in new:
         if job.job_id in ctl.state.jobs:
-            jobs.life_over(ctl, job)
+            ends.life_over(ctl, job)
             ctl.state.remove_job(job)
             if job._script_id:
                 ctl.store.drop_script(job._script_id)
@@ -169,7 +168,8 @@ async def submit_batch_job(ctl: Controller, peer: Peer, args: dict[str, Any]) ->
     except SlurmError:
         withdraw(ctl, new)
         raise
-    return {"job_id": new[0].job_id, "step_id": STEP_BATCH, "user_message": new[0]._limits.get("user_message", ""), "error": 0}
+    message = new[0]._limits.get("user_message", "")
+    return {"job_id": new[0].job_id, "step_id": STEP_BATCH, "user_message": message, "error": 0}
 
 
 def will_run(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import dependencies, jobs, lookup, permissions, priority, records, submission
+from slurmpy.controller import dependencies, ends, jobs, lookup, permissions, priority, records, submission
+from slurmpy.controller import requeue as requeueing
 from slurmpy.controller.state import Job
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.states import JobState
@@ -13,6 +14,10 @@ from slurmpy.core.states import JobState
 if TYPE_CHECKING:
     from slurmpy.controller.control import Controller
     from slurmpy.rpc.server import Peer
+
+
+#: what may still be changed when a job has ended
+AFTER_THE_END = {"comment", "admin_comment", "system_comment", "extra", "derived_exit_code"}
 
 
 def _each(ctl: Controller, args: dict[str, Any], act: Callable[[Job], None], detach: bool = True) -> dict[str, Any]:
@@ -32,9 +37,8 @@ def _each(ctl: Controller, args: dict[str, Any], act: Callable[[Job], None], det
         except SlurmError as error:
             failed = error
             results.append((lookup.show_id(job), error.number, error.message))
-    if failed is not None and all(result[1] for result in results):
-        if len({result[1] for result in results}) == 1:
-            raise failed
+    if failed is not None and {result[1] for result in results} == {failed.number}:
+        raise failed
     return {"results": tuple(results)} if failed is not None else {}
 
 
@@ -44,7 +48,7 @@ def update_job(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, A
         raise SlurmError("SLURM_ERROR", "No changes specified")
 
     def act(job: Job) -> None:
-        if job.is_finished and not set(changes) <= {"comment", "admin_comment", "system_comment", "extra", "derived_exit_code"}:
+        if job.is_finished and not set(changes) <= AFTER_THE_END:
             raise SlurmError("ESLURM_JOB_FINISHED")
         before = (job.time_limit, job.deadline)
         dependencies.unwatch(ctl.state, job)
@@ -145,8 +149,8 @@ def requeue(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]
             raise SlurmError("ESLURM_DISABLED")
         if job.is_completing and job._requeue is not None:
             raise SlurmError("ESLURM_TRANSITION_STATE_NO_UPDATE")
-        for component in jobs.het_components(ctl, job):
-            jobs.requeue(ctl, component, flags, "requeue")
+        for component in ends.het_components(ctl, job):
+            requeueing.requeue(ctl, component, flags, "requeue")
 
     return _each(ctl, args, act)
 
@@ -161,9 +165,9 @@ def suspend(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]
             raise SlurmError("ESLURM_ALREADY_DONE")
         if not job.is_running or job.is_completing:
             raise SlurmError("ESLURM_JOB_NOT_RUNNING")
-        for component in jobs.het_components(ctl, job):
+        for component in ends.het_components(ctl, job):
             if component.is_running:
-                jobs.suspend(ctl, component)
+                requeueing.suspend(ctl, component)
 
     return _each(ctl, target, act, detach=False)
 
@@ -176,9 +180,9 @@ def resume(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
             raise SlurmError("ESLURM_ALREADY_DONE")
         if not job.is_suspended:
             raise SlurmError("ESLURM_JOB_NOT_SUSPENDED")
-        for component in jobs.het_components(ctl, job):
+        for component in ends.het_components(ctl, job):
             if component.is_suspended:
-                jobs.resume(ctl, component)
+                requeueing.resume(ctl, component)
 
     return _each(ctl, target, act, detach=False)
 
