@@ -1,8 +1,269 @@
-"""Methods that change the books; each checks what its role in `dbd_messages.METHODS` leaves open."""
+"""Methods that change what slurmdbd keeps. Each checks what its role in `dbd_messages.METHODS` leaves open.
+
+All take ``commit``: without it the answer tells what would change, and nothing does (sacctmgr asks its user then).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
-METHODS: dict[str, Callable[..., Any]] = {}
+from slurmpy.core.errors import SlurmError
+
+from . import assoc_changes, cluster_changes, limits, qos_changes
+from .books import Books
+
+if TYPE_CHECKING:
+    from slurmpy.auth.peer import Peer
+
+    from .service import Service
+
+Work = Callable[[Books, Mapping[str, Any], str, int], Any]
+
+#: how many running jobs an error lists
+_MAX_LISTED = 1000
+
+
+async def _run(service: Service, peer: Peer, args: dict[str, Any], work: Work) -> Any:
+    return await service.change(
+        lambda books, now: work(books, args, peer.name, now), commit=bool(args.get("commit", True))
+    )
+
+
+def _open(work: Work) -> Callable[[Service, Peer, dict[str, Any]], Any]:
+    """A method whose role alone decides."""
+
+    async def method(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
+        return await _run(service, peer, args, work)
+
+    return method
+
+
+# ---- accounts
+
+
+async def add_accounts(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
+    service.permissions.need_accounts(peer, [str(args.get("parent") or "root")])
+    return await _run(service, peer, args, assoc_changes.add_accounts)
+
+
+async def modify_accounts(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
+    where, changes = args.get("where") or {}, args.get("set") or {}
+    named = [*(where.get("names") or ()), *([str(changes["parent"])] if "parent" in changes else ())]
+    service.permissions.need_accounts(peer, named)
+    return await _run(service, peer, args, assoc_changes.modify_accounts)
+
+
+async def delete_accounts(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
+    service.permissions.need_accounts(peer, (args.get("where") or {}).get("names") or ())
+    await _no_running_jobs(service, args, assoc_changes.delete_accounts, peer)
+    return await _run(service, peer, args, assoc_changes.delete_accounts)
+
+
+async def _no_running_jobs(service: Service, args: dict[str, Any], work: Work, peer: Peer) -> None:
+    """Raises SlurmError ESLURM_JOBS_RUNNING_ON_ASSOC if an association that would go has jobs that are not over."""
+    result = await service.change(lambda books, now: work(books, args, peer.name, now), commit=False)
+    ids: tuple[tuple[str, int], ...] = result["ids"]
+    books = service.books
+    if not ids:
+        return
+
+    def running(connection: Any) -> list[tuple[int, str, int]]:
+        import sqlalchemy as sa
+
+        from . import schema
+
+        job = schema.jobs.c
+        found: list[tuple[int, str, int]] = []
+        clusters = {cluster for cluster, _ in ids}
+        for cluster in clusters:
+            numbers = [number for name, number in ids if name == cluster]
+            query = (
+                sa.select(job.job_id, job.cluster, job.association_id)
+                .where(job.cluster == cluster, job.end_time == 0, job.association_id.in_(numbers))
+                .order_by(job.db_index)
+                .limit(_MAX_LISTED)
+            )
+            found += [(row[0], row[1], row[2]) for row in connection.execute(query)]
+        return found
+
+    open_jobs = await service.database.read(running)
+    if open_jobs:
+        listed = []
+        for number, cluster, assoc_id in open_jobs:
+            assoc = books.associations[cluster, assoc_id]
+            listed.append((number, *assoc_changes.told(assoc)))
+        raise SlurmError("ESLURM_JOBS_RUNNING_ON_ASSOC", data={"jobs": tuple(listed)})
+
+
+# ---- users and coordinators
+
+
+async def add_users(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
+    accounts = [str(name) for name in args.get("accounts") or ()]
+    try:
+        if args.get("admin_level"):
+            service.permissions.need_level_for(peer, str(args["admin_level"]))
+        service.permissions.need_accounts(peer, accounts)
+    except SlurmError as error:
+        raise SlurmError(error.name, f"Problem adding user associations: {error.message}") from error
+    return await _run(service, peer, args, assoc_changes.add_users)
+
+
+async def modify_users(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
+    permissions = service.permissions
+    where, changes = args.get("where") or {}, args.get("set") or {}
+    if not permissions.is_operator(peer):
+        own = set(where.get("names") or ()) == {peer.name}
+        if not (own and set(changes) <= {"default_account", "default_wckey"} and not args.get("limits")):
+            if changes:
+                raise SlurmError("ESLURM_ACCESS_DENIED")
+            matching = assoc_changes.matching_users(service.books, where)
+            permissions.need_accounts(peer, {assoc.account for assoc in matching})
+    if "admin_level" in changes:
+        permissions.need_level_for(peer, str(changes["admin_level"]))
+        for name in where.get("names") or service.books.users:
+            permissions.need_level_for(peer, service.books.admin_level(name))
+    return await _run(service, peer, args, assoc_changes.modify_users)
+
+
+async def delete_users(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
+    permissions, where = service.permissions, args.get("where") or {}
+    matching = assoc_changes.matching_users(service.books, where)
+    if not permissions.is_operator(peer):
+        if not matching and not permissions.coordinates(peer):
+            raise SlurmError("ESLURM_ACCESS_DENIED")
+        if matching:
+            permissions.need_accounts(peer, {assoc.account for assoc in matching})
+    for name in {assoc.user for assoc in matching}:
+        if service.books.admin_level(name) != "None":
+            permissions.need_level_for(peer, service.books.admin_level(name))
+    await _no_running_jobs(service, args, assoc_changes.delete_users, peer)
+    return await _run(service, peer, args, assoc_changes.delete_users)
+
+
+async def add_coordinators(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
+    service.permissions.need_accounts(peer, [str(name) for name in args.get("accounts") or ()])
+    return await _run(service, peer, args, assoc_changes.add_coordinators)
+
+
+async def delete_coordinators(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
+    if args.get("accounts"):
+        service.permissions.need_accounts(peer, [str(name) for name in args["accounts"]])
+    else:
+        service.permissions.need_operator(peer)
+    return await _run(service, peer, args, assoc_changes.delete_coordinators)
+
+
+# ---- clusters, WCKeys
+
+
+def add_clusters(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
+    """``names``, ``set``, ``limits`` -> ``added``."""
+    added = []
+    for name in [assoc_changes.check_name("cluster", str(name).lower()) for name in args.get("names") or ()]:
+        if name in books.clusters:
+            continue
+        cluster = cluster_changes.add_cluster(books, name, actor, now)
+        if args.get("set"):
+            books.put("clusters", cluster.copy(**args["set"]))
+        root = books.assoc(name, "root")
+        if root is not None and args.get("limits"):
+            books.put("associations", limits.apply(books, root, args["limits"]))
+        added.append(name)
+    return {"added": tuple(added)}
+
+
+def delete_wckeys(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
+    """``ids`` ((cluster, id), ...) -> ``removed``."""
+    wanted: Iterable[Any] = args.get("ids") or ()
+    gone = [books.wckeys[key] for key in (tuple(one) for one in wanted) if key in books.wckeys]
+    for key in gone:
+        books.remove("wckeys", key)
+    return {"removed": tuple((key.cluster, key.name, key.user) for key in gone)}
+
+
+# ---- jobs
+
+
+#: what sacctmgr may change of a job that is over
+_JOB_FIELDS = {
+    "derived_exit_code": int,
+    "comment": str,
+    "admin_comment": str,
+    "system_comment": str,
+    "extra": str,
+    "wckey": str,
+}
+
+
+async def modify_jobs(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
+    """``where`` as in a query of jobs, ``set`` -> ``jobs`` ((job id, submit time), ...)."""
+    changes = {name: kind(args["set"][name]) for name, kind in _JOB_FIELDS.items() if name in (args.get("set") or {})}
+    if not changes or len(changes) != len(args["set"]):
+        raise SlurmError(
+            "SLURM_ERROR", "only the comments, the derived exit code and the WCKey of a job can be changed"
+        )
+    operator = service.permissions.is_operator(peer)
+    if not operator and set(changes) & {"admin_comment", "system_comment", "wckey"}:
+        raise SlurmError("ESLURM_ACCESS_DENIED")
+    where = {**(args.get("where") or {}), "duplicates": True}
+    recorder, commit = service.recorder, bool(args.get("commit", True))
+
+    def work(connection: Any) -> list[tuple[int, int, int]]:
+        from . import job_queries, schema
+
+        query = job_queries.select(("job_id", "submit_time", "user_id", "db_index"), where)
+        found = [tuple(row) for row in connection.execute(query)]
+        if commit and found and (operator or all(row[2] == peer.uid for row in found)):
+            job = schema.jobs
+            connection.execute(job.update().where(job.c.db_index.in_([row[3] for row in found])).values(**changes))
+            if recorder is not None:
+                recorder.forget()
+        return [(row[0], row[1], row[2]) for row in found]
+
+    found = await service.database.write(work)
+    if not operator and any(owner != peer.uid for _, _, owner in found):
+        raise SlurmError("ESLURM_ACCESS_DENIED")
+    return {"jobs": tuple((number, submit) for number, submit, _ in found)}
+
+
+async def fix_runaway_jobs(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
+    """Ends the jobs ``db_indexes`` of ``cluster`` that slurmctld knows nothing of."""
+    from . import job_records
+
+    recorder = service.recorder
+
+    def work(connection: Any) -> None:
+        job_records.close_open_jobs(connection, str(args["cluster"]), [int(one) for one in args["db_indexes"]])
+        if recorder is not None:
+            recorder.forget()
+
+    await service.database.write(work)
+    return {}
+
+
+METHODS: dict[str, Callable[..., Any]] = {
+    "add_accounts": add_accounts,
+    "modify_accounts": modify_accounts,
+    "delete_accounts": delete_accounts,
+    "add_users": add_users,
+    "modify_users": modify_users,
+    "delete_users": delete_users,
+    "add_coordinators": add_coordinators,
+    "delete_coordinators": delete_coordinators,
+    "add_clusters": _open(add_clusters),
+    "modify_clusters": _open(qos_changes.modify_clusters),
+    "delete_clusters": _open(qos_changes.delete_clusters),
+    "add_qos": _open(qos_changes.add_qos),
+    "modify_qos": _open(qos_changes.modify_qos),
+    "delete_qos": _open(qos_changes.delete_qos),
+    "add_resources": _open(qos_changes.add_resources),
+    "modify_resources": _open(qos_changes.modify_resources),
+    "delete_resources": _open(qos_changes.delete_resources),
+    "add_federations": _open(qos_changes.add_federations),
+    "delete_federations": _open(qos_changes.delete_federations),
+    "delete_wckeys": _open(delete_wckeys),
+    "modify_jobs": modify_jobs,
+    "fix_runaway_jobs": fix_runaway_jobs,
+}
