@@ -210,6 +210,10 @@ class Cluster:
     async def kill(self) -> None:
         """Ends slurmctld without letting it write anything more, as kill -9 does."""
         ctl = self.ctl
+        assert self.program.server is not None
+        for connection in list(self.program.server.connections):
+            if connection._transport is not None:
+                connection._transport.abort()
         ctl.store.commit = lambda state: None  # type: ignore[method-assign]
         for changed in (ctl.state.dirty_jobs, ctl.state.dirty_steps, ctl.state.dirty_nodes):
             changed.clear()

@@ -139,7 +139,7 @@ async def wait_job(ctl: Controller, peer: Peer, args: dict[str, Any]) -> AsyncIt
             found = list({job.job_id: job for job in (*found, *state.by_array.get(job_id, {}).values())}.values())
             for job in found:
                 if job.is_finished:
-                    worst = _worse(worst, (job.job_state, job.exit_code, job.derived_exit_code))
+                    worst = _worse(worst, (job.job_state & ~JobState.COMPLETING, job.exit_code, job.derived_exit_code))
             if all(job.is_finished and not job.is_completing for job in found):
                 break
             event = await queue.get()

@@ -30,7 +30,8 @@ NODE_STATES = {
 #: what an administrator has set on a node outlives a restart; the rest comes from slurm.conf and the registration
 KEPT = (
     "reason", "reason_changed_at", "reason_set_by_user", "comment", "extra", "instance_id", "instance_type",
-    "reason", "reason_changed_at", "reason_set_by_user", "comment", "extra", "instance_id", "instance_type",
+    "boot_time", "slurmd_start_time", "last_busy", "version", "architecture", "operating_system", "free_mem",
+    "cpu_load",
     "resume_after",
 )  # fmt: skip
 KEPT_FLAGS = NodeState.DRAIN | NodeState.FAIL | NodeState.REBOOT_REQUESTED | NodeState.POWERED_DOWN

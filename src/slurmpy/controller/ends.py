@@ -42,6 +42,7 @@ def complete(ctl: Controller, job: Job, base: int, reason: str, exit_code: int, 
     job.state_reason = reason
     job.exit_code = exit_code
     job.end_time = now
+    job.flags = tuple(flag for flag in job.flags if flag != "JOB_WAS_RUNNING")
     job._kill_time = now
     job._completing = frozenset(name for name in job._allocation if _answers(ctl, name))
     flags = JobState.COMPLETING if job._completing else 0
@@ -162,6 +163,7 @@ def _ended_clean(ctl: Controller, job: Job, base: int, reason: str, status: int)
     job.state_reason = reason
     job.exit_code = status
     job.end_time = ctl.state.now
+    job.flags = tuple(flag for flag in job.flags if flag != "JOB_WAS_RUNNING")
     ctl.timers.drop(("limit", job.job_id))
     ctl.state.set_job_state(job, base)
     life_over(ctl, job)
@@ -180,7 +182,7 @@ def hold_after_failure(ctl: Controller, job: Job, args: dict[str, Any]) -> None:
         nodes.drain(ctl, ctl.state.nodes[name], "Prolog error", "slurm")
     if job.requeue and job.batch_flag:
         hold = 0 if args.get("reason") == "prolog_failed" else JobState.REQUEUE_HOLD
-        requeue.requeue(ctl, job, hold, "requeue", reason="launch_failed_requeued_held" if hold else "")
+        requeue.requeue(ctl, job, hold, "requeue", reason="launch failed requeued held" if hold else "")
     else:
         complete(ctl, job, JobState.FAILED, "JobLaunchFailure", 1, "ended")
 

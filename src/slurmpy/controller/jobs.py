@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import dependencies, ends, launch, limits, nodes, records, requeue, scheduler
+from slurmpy.controller import dependencies, ends, launch, limits, nodes, records, requeue, scheduler, submission
 from slurmpy.controller.state import Job, Step
 from slurmpy.core.ids import STEP_BATCH
 from slurmpy.core.records.base import INFINITE
@@ -145,6 +145,8 @@ def begin(ctl: Controller, job: Job) -> None:
         job.end_time = job._end_limit = job.deadline
     if not job.eligible_time:
         job.eligible_time = now
+    accrued = ("ACCRUE_COUNT_CLEARED",) if job.accrue_time else ()
+    job.flags = submission.order_flags((*job.flags, "JOB_WAS_RUNNING", *accrued))
     job.batch_host = next(iter(job._allocation)) if job.batch_flag or job._srun else ""
     state.set_job_state(job, JobState.RUNNING)
     arm_limit(ctl, job)

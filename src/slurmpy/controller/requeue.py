@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from slurmpy.controller import dependencies, ends, jobs, limits, nodes, records, scheduler, select
 from slurmpy.controller.state import Job
+from slurmpy.core.records.base import INFINITE
 from slurmpy.core.states import JobState
 
 if TYPE_CHECKING:
@@ -53,17 +54,22 @@ def back_to_queue(ctl: Controller, job: Job) -> None:
     job.accrue_time = 0
     job.eligible_time = 0
     job._launched = False
+    job.flags = tuple(flag for flag in job.flags if flag not in ("JOB_WAS_RUNNING", "ACCRUE_COUNT_CLEARED"))
     if flags & (JobState.REQUEUE_HOLD | JobState.SPECIAL_EXIT):
         job.priority = 0
         job.hold = True
-        job.state_reason = reason or "job_requeued_in_held_state"
-        job.state_description = reason.replace("_", " ")
+        job.state_reason = "JobHeldUser"
+        job.state_description = reason or "job requeued in held state"
+        job._begin_time = max(job._begin_time, now + REQUEUE_DELAY)
         state.set_job_state(job, JobState.PENDING | flags & JobState.SPECIAL_EXIT)
     else:
         job.state_reason = "BeginTime"
         job._begin_time = max(job._begin_time, now + REQUEUE_DELAY)
-        job.eligible_time = job._begin_time
         state.set_job_state(job, JobState.PENDING)
+    # when it may start at the earliest is shown as its start
+    job.eligible_time = job.start_time = job._begin_time
+    if job.time_limit is not None and job.time_limit != INFINITE:
+        job.end_time = job.start_time + job.time_limit * 60
     limits.on_submit(state, job, now)
     dependencies.watch(state, job)
     jobs.arm_deadline(ctl, job)
@@ -81,6 +87,8 @@ def suspend(ctl: Controller, job: Job) -> None:
     since = job.suspend_time or job.start_time
     job.pre_sus_time += now - since
     job.suspend_time = now
+    job._limits = {**job._limits, "priority_before": job.priority}
+    job.priority, job.hold = 0, True
     ctl.timers.drop(("limit", job.job_id))
     select.suspend(ctl.state, job)
     ctl.state.set_job_state(job, JobState.SUSPENDED)
@@ -120,6 +128,7 @@ def unsuspend_records(ctl: Controller, job: Job) -> None:
     now = ctl.state.now
     paused = job._limits.get("paused", 0) + now - job.suspend_time
     job._limits = {**job._limits, "paused": paused}
+    job.priority, job.hold = job._limits.get("priority_before", 1), False
     records.resumed(ctl, job, job.suspend_time, now)
     job.suspend_time = now
 
