@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ..core.records.description import JobDescriptor
     from ..rpc.cluster import Cluster
     from .command import Command
 
@@ -94,15 +95,15 @@ def open_cluster(program: str) -> Cluster:
     return connect.cluster(program)
 
 
-def check_specialised(options: JobOptions, conf: object, messages: Messages) -> None:
+def specialised(options: JobOptions, job: JobDescriptor, cluster: Cluster, messages: Messages) -> None:
     """--core-spec and --thread-spec count only where the configuration lets users say them."""
+    if getattr(cluster.conf, "AllowSpecResourcesUsage", False):
+        return
     for option, shown in (("core-spec", "-S"), ("thread-spec", "--thread-spec")):
-        if option in options and not getattr(conf, "AllowSpecResourcesUsage", False):
-            messages.say(
-                "error",
-                f"Ignoring {shown} since it's not allowed by configuration (AllowSpecResourcesUsage = No)",
-            )
-            options.drop(option)
+        if option in options:
+            text = f"Ignoring {shown} since it's not allowed by configuration (AllowSpecResourcesUsage = No)"
+            messages.say("error", text)
+    job.core_specification = job.thread_specification = None
 
 
 #: errors of which the client says only what went wrong, without what it was doing

@@ -54,7 +54,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     jobs[0].environment = job_environment.as_entries(environment(first, jobs[0], env))
     cluster = request.open_cluster("sbatch")
     for options, job in zip(components, jobs, strict=True):
-        specialised(options, job, cluster, messages)
+        request.specialised(options, job, cluster, messages)
     check_size(script, cluster)
     if "test-only" in first:
         return test_only(cluster, jobs, env)
@@ -170,15 +170,6 @@ LEFT_OUT = frozenset(
         "SLURM_TOPOLOGY_ADDR", "SLURM_TOPOLOGY_ADDR_PATTERN", "SLURM_HET_SIZE",
     }
 )  # fmt: skip
-
-
-def specialised(options: JobOptions, job: JobDescriptor, cluster: Cluster, messages: Messages) -> None:
-    before = ("core-spec" in options, "thread-spec" in options)
-    request.check_specialised(options, cluster.conf, messages)
-    if before[0] and "core-spec" not in options:
-        job.core_specification = None
-    if before[1] and "thread-spec" not in options:
-        job.thread_specification = None
 
 
 def check_size(script: str, cluster: Cluster) -> None:
