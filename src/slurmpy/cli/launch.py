@@ -1,4 +1,4 @@
-"""srun's engine: launches a step's tasks on its nodes, carries their input and output, and ends with their exit code."""
+"""Launching a step's tasks as srun does: what goes in (`LaunchOptions`) and what comes out (an exit code)."""
 
 from __future__ import annotations
 
@@ -62,5 +62,9 @@ def run_step(cluster: Cluster, step_reply: Mapping[str, Any], options: LaunchOpt
     of the step; SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1/2, SIGALRM, SIGPIPE, SIGCONT, SIGTSTP and SIGWINCH are
     handled while it runs and given back to their former handlers afterwards. Messages go to standard error as
     ``srun: ...``. To be called with the allocation at hand; it neither completes nor cancels the job, but asks
-    slurmctld to kill the step when it has to end (`kill_step`). Raises SlurmError if nothing could be launched.
+    slurmctld to kill the step when a node does not answer any more (`kill_step`). Raises SlurmError if the options make
+    no sense for the step (files that cannot be opened, a faulty --multi-prog file).
+    """
+    from .launch_engine import Launch
 
+    return Launch(cluster, step_reply, options).run()

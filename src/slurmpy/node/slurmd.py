@@ -74,7 +74,7 @@ class Slurmd:
         self.cgroup: dict[str, Any] | None = None
         self._spawner = spawner
         self._unpacker = msgpack.Unpacker(use_list=False, strict_map_key=False)
-        self._launches: dict[int, asyncio.Future[int]] = {}
+        self._launches: dict[int, asyncio.Future[tuple[int, str | None]]] = {}
         self._next_launch = 0
         self._transport: asyncio.WriteTransport | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -250,10 +250,7 @@ class Slurmd:
             future = self._launches.pop(number, None)
             if future is None or future.done():
                 continue
-            if text is None:
-                future.set_result(pid)
-            else:
-                future.set_exception(SlurmError("SLURM_ERROR", text))
+            future.set_result((pid, text))
 
     async def _launch(self, job: Job, launch: dict[str, Any]) -> None:
         """Starts a slurmstepd; returns once it answers. Raises SlurmError."""
@@ -268,16 +265,21 @@ class Slurmd:
         job.prologued = True
         self._next_launch += 1
         number = self._next_launch
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[tuple[int, str | None]] = asyncio.get_running_loop().create_future()
         self._launches[number] = future
         assert self._transport is not None
         self._transport.write(Spawner.encode(number, launch))
         try:
-            pid = await asyncio.wait_for(future, LAUNCH_TIMEOUT)
+            pid, failure = await asyncio.wait_for(future, LAUNCH_TIMEOUT)
         except TimeoutError as error:
             raise SlurmError("ESLURMD_SETUP_ENVIRONMENT_ERROR", "slurmstepd did not answer in time") from error
         finally:
             self._launches.pop(number, None)
+        if failure is not None:
+            log.error(f"launch of {job_id}.{step_name(step_id)}: {failure}")
+            if pid:
+                self._watch(Step(job_id, step_id, launch["restart_cnt"], launch["user_id"], pid))
+            raise SlurmError("ESLURMD_IO_ERROR" if launch["kind"] == "tasks" else "ESLURMD_SETUP_ENVIRONMENT_ERROR")
         log.verbose(f"launched {job_id}.{step_name(step_id)} for UID {launch['user_id']}")
         self._watch(Step(job_id, step_id, launch["restart_cnt"], launch["user_id"], pid))
 

@@ -56,6 +56,11 @@ class StepIo:
         link = connect(where["unix"], where["tcp"], where["key"], self._launch["node_index"])
         self._attach(link)
 
+    @property
+    def connected(self) -> bool:
+        """Whether there was a connection to srun."""
+        return self._link is not None
+
     def _attach(self, link: socket.socket) -> None:
         self._link = Connection(self._step.loop, link, self._frame, self._lost)
 
@@ -202,6 +207,8 @@ class StepIo:
             self._input(task, body)
         elif kind == stepio.SIGNAL and len(body) == 4:
             step.signal(stepio.COUNT.unpack(body)[0], only_tasks=False)
+        elif kind == stepio.ABORT and len(body) == 4:
+            step.abort(stepio.COUNT.unpack(body)[0])
         elif kind == stepio.RESIZE and len(body) == 8:
             self._resize(*stepio.WINDOW_SIZE.unpack(body))
 
@@ -244,6 +251,10 @@ class StepIo:
         """The step is being ended by somebody else than srun."""
         if self._link is not None:
             self._link.send(stepio.ABORTING, body=stepio.COUNT.pack(seconds))
+
+    def out_of_memory(self) -> None:
+        if self._link is not None:
+            self._link.send(stepio.OOM)
 
     def say(self, line: str) -> None:
         """A line into the step's error output."""

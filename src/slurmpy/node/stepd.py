@@ -107,7 +107,7 @@ class Step:
             self._start_tasks()
         except OSError as error:
             self._fail(error)
-        self._ready(None)
+        self._ready(None if self.is_batch or self.io.connected else f"cannot reach srun: {self._message}")
         self._schedule_samples()
         while not self._is_over():
             self.loop.turn()
@@ -319,6 +319,14 @@ class Step:
         if self._by_pid:
             self._kill_timer = self.loop.after(KILL_AGAIN, self.kill)
 
+    def abort(self, number: int) -> None:
+        """srun wants its step to end: by SIGTERM first, or by SIGKILL."""
+        if number == signal.SIGKILL:
+            self.announce("cancelled")
+            self.kill()
+        else:
+            self.terminate("cancelled", None)
+
     def announce(self, reason: str) -> None:
         """The line that tells a user why; once, and of a step only on its first node."""
         if self._announced or reason == "ended":
@@ -447,6 +455,7 @@ class Step:
         if self._reason == "oom":
             return
         self._reason = "oom"
+        self.io.out_of_memory()
         what = f"JobId={self.job_id}" if self.is_batch else f"StepId={self.job_id}.{step_name(self.step_id)}"
         self.say(f"Detected 1 oom_kill event in {what}. Some of the step tasks have been OOM Killed.")
 

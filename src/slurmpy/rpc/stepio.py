@@ -46,8 +46,10 @@ OOM = 9  # the kernel killed a process of the step for want of memory
 STDIN = 32
 SIGNAL = 33  # body: its number
 RESIZE = 34  # body: rows, columns, x pixels, y pixels
-BYE = 35  # srun has all it wanted; what is left may go on unheard
-KINDS = frozenset((HELLO, STARTED, STDOUT, STDERR, EXITED, CREDIT, MESSAGE, ABORTING, OOM, STDIN, SIGNAL, RESIZE, BYE))
+ABORT = 35  # the step is to end: SIGKILL at once, or SIGTERM first (body: 9 or 15)
+KINDS = frozenset(
+    (HELLO, STARTED, STDOUT, STDERR, EXITED, CREDIT, MESSAGE, ABORTING, OOM, STDIN, SIGNAL, RESIZE, ABORT)
+)
 
 
 class ProtocolError(Exception):
