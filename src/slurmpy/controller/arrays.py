@@ -1,4 +1,4 @@
-"""Job arrays: one record for all tasks that wait; a task gets a record (and a job id) of its own when it is to start."""
+"""Job arrays: one record for all tasks that wait; a task gets a record and a job id of its own when it is to start."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 def first_task(job: Job) -> int:
     """The next task to start of a record that stands for waiting ones."""
     assert job._array_tasks is not None
-    return job._array_tasks.first
+    return job._array_tasks.first()
 
 
 def split(state: State, meta: Job, task_id: int) -> Job:
-    """Make a task a job of its own. The array's own id stays with the last task, as in Slurm; returns the task's job."""
+    """Make a task a job of its own and return it. The array's own id stays with the last task, as in Slurm."""
     tasks = meta._array_tasks
-    assert tasks is not None and task_id in tasks
+    assert tasks is not None
+    assert task_id in tasks
     if len(tasks) == 1:
         meta._array_tasks = None
         meta.array_task_id = task_id
@@ -47,5 +48,5 @@ def split_all(state: State, meta: Job) -> list[Job]:
     """A record for every waiting task (aftercorr: each waits for a task of its own)."""
     made = []
     while meta._array_tasks is not None:
-        made.append(split(state, meta, meta._array_tasks.first))
+        made.append(split(state, meta, meta._array_tasks.first()))
     return made

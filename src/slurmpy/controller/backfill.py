@@ -1,4 +1,4 @@
-"""Backfill: jobs of lower priority start where they delay no job above them; and when waiting jobs are expected to start.
+"""Backfill: jobs of lower priority start where they delay none above them; and when waiting jobs are expected to start.
 
 The plan is a list of moments at which running jobs end. Each waiting job, highest priority first, is placed at the
 first moment where it fits for all of its time; what it would use is then kept from those below it.
@@ -152,14 +152,14 @@ def run(state: State, now: int) -> list[Job]:
         tested += 1
         per_user[job.user_id] = per_user.get(job.user_id, 0) + 1
         reason = limits.check_start(state, job, partition)
-        if reason:
+        if reason or (job._licenses and not licenses.available(state, job)):
             continue
         found = _first_start(state, plan, job, partition, horizon)
         if found is None:
             hopeless.add(same)
             continue
         start, placement = found
-        if start <= now and (not job._licenses or licenses.available(state, job)):
+        if start <= now:
             began = _begin(state, line, job, placement, partition, now)
             started.extend(began)
             for one in began:
@@ -244,7 +244,7 @@ def _note(state: State, job: Job, start: int, placement: Placement, partition: P
 
 
 def will_run(state: State, job: Job, now: int) -> dict[str, Any]:
-    """When and where a job (not in the state) would start: {"job_id", "start_time", "nodes", "processors", "partition"}.
+    """When and where a job (not in the state) would start: job_id, start_time, nodes, processors, partition, preempt.
 
     Raises ESLURM_REQUESTED_NODE_CONFIG_UNAVAILABLE where it never would.
     """

@@ -1,4 +1,4 @@
-"""Feature expressions of --constraint, --prefer and --batch: ``a&b``, ``a|b``, ``a&(b|c)``, ``a*2``, ``[a|b]``, ``[a*1&b*2]``.
+"""Feature expressions of --constraint and --prefer: ``a&b``, ``a|b``, ``a&(b|c)``, ``a*2``, ``[a|b]``, ``[a*1&b*2]``.
 
 Parsed once per job. An expression answers whether one node satisfies it; the square brackets (all nodes of the job
 alike, ``[a|b]``) and counts (``a*2``: so many of the nodes) give alternatives that `select` tries one after another.

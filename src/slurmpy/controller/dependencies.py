@@ -1,8 +1,8 @@
-"""--dependency: after, afterany, afterok, afternotok, aftercorr, singleton, expand, burstbuffer; joined by ``,`` or ``?``.
+"""--dependency: after, afterany, afterok, afternotok, aftercorr, singleton, expand, burstbuffer; with ``,`` or ``?``.
 
 A job's dependencies are a tuple of `Entry`, of msgpack types only: ``(kind, job_id, task, minutes, status, either)``.
-``task`` is an array task, ``ALL_TASKS``, or None; ``minutes`` is after's ``+time``; ``either`` says that the entries are
-joined by ``?``, so that one is enough. Entries that are fulfilled leave the tuple, as Slurm shows it.
+``task`` is an array task, ``ALL_TASKS``, or None; ``minutes`` is after's ``+time``; ``either`` says that the entries
+are joined by ``?``, so that one is enough. Entries that are fulfilled leave the tuple, as Slurm shows it.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def _status(state: State, job: Job, entry: Entry, now: int) -> str:
     if kind == "singleton":
         same = state.by_user_name.get((job.user_id, job.name), {})
         for other in same.values():
-            if other is job or other.is_finished and not other.is_completing:
+            if other is job or (other.is_finished and not other.is_completing):
                 continue
             own_array = job.array_job_id and other.array_job_id == job.array_job_id
             if other.is_running or other.is_completing or (other.job_id < job.job_id and not own_array):
@@ -189,17 +189,17 @@ def _status(state: State, job: Job, entry: Entry, now: int) -> str:
     if kind == "aftercorr":
         own_task = job.array_task_id
         if own_task is not None:
-            other = state.find_task(job_id, own_task)
-            if other is not None:
-                return _status_of(kind, other, minutes, now)
+            twin = state.find_task(job_id, own_task)
+            if twin is not None:
+                return _status_of(kind, twin, minutes, now)
         task = ALL_TASKS if job_id in state.by_array else None
     if task == ALL_TASKS:
         members = list(state.by_array.get(job_id, {}).values())
         return _status_of_all(kind, members, minutes, now)
-    other = state.find_task(job_id, task) if task is not None else state.jobs.get(job_id)
-    if other is None:  # gone from the records: it has ended long ago
+    base = state.find_task(job_id, task) if task is not None else state.jobs.get(job_id)
+    if base is None:  # gone from the records: it has ended long ago
         return FULFILLED if kind in ("after", "afterany", "afterburstbuffer") else FAILED
-    return _status_of(kind, other, minutes, now)
+    return _status_of(kind, base, minutes, now)
 
 
 def _status_of_all(kind: str, members: list[Job], minutes: int, now: int) -> str:
@@ -223,7 +223,7 @@ def _status_of(kind: str, other: Job, minutes: int, now: int) -> str:
         if other.is_pending:
             return UNFULFILLED
         started = other.start_time or other.end_time
-        return FULFILLED if ended and not minutes or started + minutes * 60 <= now else UNFULFILLED
+        return FULFILLED if (ended and not minutes) or started + minutes * 60 <= now else UNFULFILLED
     if kind in ("afterany", "afterburstbuffer"):
         return FULFILLED if ended else UNFULFILLED
     if kind == "expand":

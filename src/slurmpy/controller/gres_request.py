@@ -53,7 +53,7 @@ def _free_count(node: Node, entry: tuple[str, str, int, tuple[int, ...]]) -> int
 
 
 def pick(node: Node, wanted: tuple[Gres, ...]) -> tuple[tuple[str, str, int, tuple[int, ...]], ...] | None:
-    """Concrete devices for a request on one node, lowest indices first: (name, type, count, indices); None if too few."""
+    """Devices for a request on one node, lowest indices first: (name, type, count, indices); None if too few."""
     taken: list[tuple[str, str, int, tuple[int, ...]]] = []
     extra_used: dict[tuple[str, str], int] = {}
     for name, kind, count in wanted:

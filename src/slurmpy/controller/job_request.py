@@ -18,17 +18,44 @@ class Request:
     """A job's demand. Memory in MiB; 0 or an empty value means that the user did not ask for it."""
 
     __slots__ = (
-        "constraint", "contiguous", "cores_per_socket", "cpus", "cpus_per_gres", "cpus_per_task", "excluded",
-        "exclusive", "gres_per_job", "gres_per_node", "gres_per_socket", "gres_per_task", "key", "mem_per_cpu",
-        "mem_per_gres", "mem_per_node", "max_nodes", "min_nodes", "node_cpus", "oversubscribe", "overcommit", "prefer",
-        "required", "sockets", "spread", "tasks", "tasks_per_core", "tasks_per_node", "tasks_per_socket", "threads",
-        "tmp_disk", "use_min_nodes", "whole_memory",
+        "constraint",
+        "contiguous",
+        "cores_per_socket",
+        "cpus",
+        "cpus_per_gres",
+        "cpus_per_task",
+        "excluded",
+        "exclusive",
+        "gres_per_job",
+        "gres_per_node",
+        "gres_per_socket",
+        "gres_per_task",
+        "key",
+        "max_nodes",
+        "mem_per_cpu",
+        "mem_per_gres",
+        "mem_per_node",
+        "min_nodes",
+        "node_cpus",
+        "overcommit",
+        "oversubscribe",
+        "prefer",
+        "required",
+        "sockets",
+        "spread",
+        "tasks",
+        "tasks_per_core",
+        "tasks_per_node",
+        "tasks_per_socket",
+        "threads",
+        "tmp_disk",
+        "use_min_nodes",
+        "whole_memory",
     )  # fmt: skip
 
     min_nodes: int
     max_nodes: int  # 0: no limit of the job's own
     tasks: int
-    tasks_given: bool
     cpus: int  # in all
     cpus_per_task: int
     tasks_per_node: int

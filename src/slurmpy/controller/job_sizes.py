@@ -255,7 +255,7 @@ _PER_UNIT = {"K": 1024.0, "M": 1.0, "G": 1 / 1024, "T": 1 / 1024**2, "P": 1 / 10
 
 @lru_cache(maxsize=64)
 def billing_weights(text: str) -> tuple[tuple[str, float], ...]:
-    """``CPU=1.0,Mem=0.25G`` -> (("cpu", 1.0), ("mem", 0.25 per MiB ...)). Raises ESLURM_INVALID_TRES_BILLING_WEIGHTS."""
+    """``CPU=1.0,Mem=0.25G`` -> (name, weight) each, memory per MiB. Raises ESLURM_INVALID_TRES_BILLING_WEIGHTS."""
     weights = []
     for item in text.split(","):
         if not item.strip():

@@ -50,9 +50,9 @@ SIZES = (
 
 def apply_update(state: State, job: Job, changes: dict[str, Any], peer: Peer, now: int) -> None:
     """Check and make all changes, or none; raises Slurm's error for the first that is refused."""
-    if not permissions.is_operator(state, peer.uid, peer.name):
-        if peer.uid != job.user_id and not state.assocs.is_coordinator(peer.name, job.account):
-            raise SlurmError("ESLURM_USER_ID_MISSING")
+    own = peer.uid == job.user_id or state.assocs.is_coordinator(peer.name, job.account)
+    if not own and not permissions.is_operator(state, peer.uid, peer.name):
+        raise SlurmError("ESLURM_USER_ID_MISSING")
     update = _Update(state, job, changes, peer, now)
     for name, value in changes.items():
         update.change(name, value)
@@ -109,9 +109,8 @@ class _Update:
     def set_time_limit(self, minutes: int | None) -> None:
         job = self.job
         minutes = minutes or INFINITE
-        if not job.is_pending and not self.operator:
-            if job.time_limit is not None and minutes > job.time_limit:
-                raise SlurmError("ESLURM_ACCESS_DENIED")
+        if not job.is_pending and not self.operator and job.time_limit is not None and minutes > job.time_limit:
+            raise SlurmError("ESLURM_ACCESS_DENIED")
         if job.is_pending and not self.operator:
             limits = [p.max_time for p in map(self.state.partitions.get, job._partitions) if p is not None]
             if limits and minutes > max(limits) and minutes > (job.time_limit or 0):

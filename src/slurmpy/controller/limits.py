@@ -1,4 +1,4 @@
-"""Limits of associations and QOS: checked at submission and before a start, and the usage that they are checked against.
+"""Limits of associations and QOS: checked at submission and before a start, and the usage they are checked against.
 
 Usage is counted on the records of `AssocCache` themselves (their ``_usage``): for an association and all above it
 ``{"submit": jobs known, "jobs": running, "tres": {...}}``; a QOS has the same for itself and per user and per account.
@@ -181,9 +181,11 @@ def on_end(state: State, job: Job, now: int = 0) -> None:
 
 def recount(state: State) -> None:
     """Count everything anew: after a restart, or when slurmdbd has sent a new view."""
-    for record in (*state.assocs.assocs.values(), *state.assocs.qos.values()):
+    usages = [assoc._usage for assoc in state.assocs.assocs.values()]
+    usages += [qos._usage for qos in state.assocs.qos.values()]
+    for usage in usages:
         for name in ("submit", "jobs", "tres", "users", "accounts"):
-            record._usage.pop(name, None)
+            usage.pop(name, None)
     for job in state.jobs.values():
         gone = ("counted_start", "counted_submit")
         job._sched = {name: value for name, value in job._sched.items() if name not in gone}

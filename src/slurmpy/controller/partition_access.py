@@ -34,7 +34,7 @@ def find(state: State, text: str | None) -> tuple[Partition, ...]:
             continue
         partition = state.partitions.get(name)
         if partition is None:
-            message = {"user_message": f"invalid partition specified: {text if ',' not in text else name}"}
+            message: dict[str, object] = {"user_message": f"invalid partition specified: {name}"}
             raise SlurmError("ESLURM_INVALID_PARTITION_NAME", data=message)
         if partition not in found:
             found.append(partition)
@@ -64,9 +64,9 @@ def check(
         raise SlurmError("ESLURM_ACCESS_DENIED")
     if partition.disable_root_jobs and uid == 0:
         raise SlurmError("ESLURM_ACCESS_DENIED")
-    if partition.allow_groups and not super_user and groups is not None:
-        if not words(partition.allow_groups) & groups():
-            raise SlurmError("ESLURM_JOB_MISSING_REQUIRED_PARTITION_GROUP")
+    checks_groups = partition.allow_groups and not super_user and groups is not None
+    if checks_groups and groups is not None and not words(partition.allow_groups) & groups():
+        raise SlurmError("ESLURM_JOB_MISSING_REQUIRED_PARTITION_GROUP")
     if partition.allow_alloc_nodes and not super_user:
         from slurmpy.core import hostlist
 

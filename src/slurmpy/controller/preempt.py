@@ -1,4 +1,4 @@
-"""Preemption by QOS (preempt/qos) and by partition (preempt/partition_prio): whose jobs go so that another may start."""
+"""Preemption by QOS (preempt/qos) or partition (preempt/partition_prio): whose jobs go so that another may start."""
 
 from __future__ import annotations
 
@@ -75,9 +75,10 @@ def find(
         if node is None or name in closed:
             continue
         for other in node._jobs.values():
-            if (other.is_running or other.is_suspended) and may_preempt(state, job, partition, other):
-                if mode_for(state, other) and not _exempt(state, other, now):
-                    victims[other.job_id] = other
+            if not (other.is_running or other.is_suspended) or not may_preempt(state, job, partition, other):
+                continue
+            if mode_for(state, other) and not _exempt(state, other, now):
+                victims[other.job_id] = other
     if not victims:
         return []
     pending = [victim for victim in victims.values() if victim._kill_time or victim.preempt_time]

@@ -140,7 +140,7 @@ def factor_rows(state: State, job: Job, now: int) -> list[tuple[Any, ...]]:
                 job.job_id, partition_name, job.user_name, job.user_id, job.account, job.qos, job.cluster, job.nice,
                 job.site_factor, compute(state, job, now, partition), "",
                 *(found[name] for name in WEIGHTS), *(found[name] * weights[name] for name in WEIGHTS),
-            )  # fmt: skip
+            )
         )
     return rows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slurmpy.controller.partition_access import words
 from slurmpy.core.errors import SlurmError
@@ -10,6 +10,7 @@ from slurmpy.core.records.base import INFINITE
 
 if TYPE_CHECKING:
     from slurmpy.controller.state import Job, Reservation, State
+    from slurmpy.rpc.server import Peer
 
 #: flags whose reservations hold no nodes
 NODELESS = frozenset(("ANY_NODES",))
@@ -64,7 +65,7 @@ def is_active(reservation: Reservation, now: int) -> bool:
 
 
 class Barriers:
-    """What reservations keep from one job: whole nodes, cores of nodes, and (for its own reservation) all but its nodes."""
+    """What reservations keep from one job: whole nodes, cores of nodes, and all but the nodes of its own."""
 
     __slots__ = ("blocked", "closed", "licenses", "within")
 
@@ -134,3 +135,24 @@ def wait_reason(state: State, job: Job, now: int) -> tuple[str, int]:
     if not any(name in state.reservations for name in words(job.resv_name)):
         return "ReservationDeleted", 0
     return "Reservation", min(starts, default=0)
+
+
+def create(state: State, wishes: dict[str, Any], peer: Peer, now: int) -> Reservation:
+    """See `reservation_admin.create`."""
+    from slurmpy.controller import reservation_admin
+
+    return reservation_admin.create(state, wishes, peer, now)
+
+
+def update(state: State, wishes: dict[str, Any], peer: Peer, now: int) -> Reservation:
+    """See `reservation_admin.update`."""
+    from slurmpy.controller import reservation_admin
+
+    return reservation_admin.update(state, wishes, peer, now)
+
+
+def delete(state: State, name: str, peer: Peer, now: int) -> None:
+    """See `reservation_admin.delete`."""
+    from slurmpy.controller import reservation_admin
+
+    reservation_admin.delete(state, name, peer, now)

@@ -27,13 +27,19 @@ from slurmpy.controller import (
 )
 from slurmpy.core import hostlist
 from slurmpy.core.records.base import INFINITE
+from slurmpy.core.states import NodeState
 
 if TYPE_CHECKING:
     from slurmpy.controller.select import Placement
-    from slurmpy.controller.state import Job, Partition, State
+    from slurmpy.controller.state import Job, Node, Partition, State
 
 #: (-PriorityTier, -priority, job id): the order of the queue
 Key = tuple[int, int, int]
+
+#: reasons that say nothing about the queue any more once a job is ready
+UNJUDGED = ("None", "", "BeginTime", "Dependency", "JobHeldUser", "JobHeldAdmin", "JobArrayTaskLimit", "Reservation")
+#: what Slurm says where the nodes that are up could not serve the job even if they were idle
+NODES_DOWN = "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
 
 #: jobs that a pass looks at in vain before it gives up (SchedulerParameters=default_queue_depth)
 QUEUE_DEPTH = 100
@@ -73,7 +79,7 @@ def queue(state: State) -> Queue:
     return result
 
 
-# ------------------------------------------------------------------------------------------------ what the controller calls
+# ------------------------------------------------------------------------------------------------ the controller calls
 
 
 def run(state: State, now: int, limit: int | None = None) -> list[Job]:
@@ -246,7 +252,11 @@ def _tasks_running(state: State, line: Queue, job: Job) -> int:
         members = state.by_array.get(job.array_job_id, {})
         known = {one for one in members if one in state.running or one in state.completing}
     else:
-        known = {one for one in known if one in state.jobs and (state.jobs[one]._sched.get("started") or one in state.running)}
+        known = {
+            one
+            for one in known
+            if one in state.running or (one in state.jobs and state.jobs[one]._sched.get("started"))
+        }
     line.running_tasks[job.array_job_id] = known
     return len(known)
 
@@ -421,10 +431,14 @@ class _Pass:
         return limits.check_start(self.state, job, partition, wanted)
 
     def refused(self, job: Job, partition: Partition, answer: str) -> tuple[str, str]:
+        state = self.state
         if answer != "ReqNodeNotAvail":
-            return "Resources", ""
+            if all(state.nodes[name].is_up for name in partition._node_names if name in state.nodes):
+                return "Resources", ""
+            idle = select.place(state, job, partition, self.now, empty=True, only_up=True)
+            return "Resources", NODES_DOWN if isinstance(idle, str) else ""
         request = job_request.of(job)
-        down = [name for name in request.required if name in self.state.nodes and not self.state.nodes[name].is_up]
+        down = [name for name in request.required if name in state.nodes and _is_down(state.nodes[name])]
         if down:
             return "ReqNodeNotAvail", f"ReqNodeNotAvail, UnavailableNodes:{hostlist.compress(down)}"
         return "ReqNodeNotAvail", "ReqNodeNotAvail, May be reserved for other job"
@@ -469,12 +483,27 @@ class _Pass:
         job.scheduler = "Main"
 
     def leave_reasons(self) -> None:
-        """New jobs that were not reached wait for those before them."""
-        waiting = ("None", "", "BeginTime", "Dependency", "JobHeldUser", "JobHeldAdmin", "JobArrayTaskLimit")
+        """New jobs that the walk did not reach: what keeps them besides those before them."""
+        state = self.state
         for job in self.fresh:
-            if job.job_id in self.state.pending and not job._allocation and job.state_reason in waiting:
-                if job.job_id in self.line.keys:
-                    set_reason(self.state, job, "Priority")
+            if job.job_id not in state.pending or job._allocation or job.state_reason not in UNJUDGED:
+                continue
+            if job.job_id not in self.line.keys:
+                continue
+            partition = self.partition_of(job)
+            reason, description = "Priority", ""
+            if partition is not None:
+                reason = limits.check_start(state, job, partition) or reason
+                if job.required_nodes and reason == "Priority":
+                    request = job_request.of(job)
+                    if any(name in state.nodes and not state.nodes[name].is_up for name in request.required):
+                        reason, description = self.refused(job, partition, "ReqNodeNotAvail")
+            set_reason(state, job, reason, description)
+
+
+def _is_down(node: Node) -> bool:
+    """Gone, and not just drained or reserved."""
+    return node.base_state == NodeState.DOWN or bool(node.state & NodeState.NOT_RESPONDING)
 
 
 def _queue_depth(state: State) -> int:

@@ -1,4 +1,4 @@
-"""Where the tasks of a step run within its job's allocation: nodes, tasks per node, task numbers, CPUs, memory, devices."""
+"""Where a step's tasks run within its job's allocation: nodes, tasks per node, task numbers, CPUs, memory, devices."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Layout:
 
 
 def place(state: State, job: Job, desc: StepDescriptor) -> Layout:
-    """Lay a step out. Raises ESLURM_NODES_BUSY where it has to wait for other steps, another error where it never fits."""
+    """Lay a step out. Raises ESLURM_NODES_BUSY where it has to wait for other steps, another error if it never fits."""
     names = _eligible(job, desc)
     sharing = desc.overlap or not desc.exclusive
     free = {name: _free(job, name, sharing) for name in names}

@@ -162,7 +162,7 @@ def _check_permissions(state: State, desc: JobDescriptor, uid: int, user: str) -
         if abs(desc.nice) > NICE_OFFSET - 3:
             raise SlurmError("ESLURM_INVALID_NICE")
     if desc.reboot and not operator:
-        message = {"user_message": "rebooting of nodes is only allowed for admins"}
+        message: dict[str, object] = {"user_message": "rebooting of nodes is only allowed for admins"}
         raise SlurmError("ESLURM_ACCESS_DENIED", data=message)
     if desc.admin_comment and not operator:
         raise SlurmError("ESLURM_ACCESS_DENIED")
@@ -358,9 +358,9 @@ def set_nodes(state: State, job: Job, desc: JobDescriptor) -> None:
             if name not in state.nodes:
                 raise SlurmError("ESLURM_INVALID_NODE_NAME")
         setattr(job, source, hostlist.compress(list(dict.fromkeys(names))))
-    if desc.required_nodes and desc.excluded_nodes:
-        if set(hostlist.expand(job.required_nodes)) & set(hostlist.expand(job.excluded_nodes)):
-            raise SlurmError("ESLURM_INVALID_NODE_NAME")
+    both = set(hostlist.expand(job.required_nodes)) & set(hostlist.expand(job.excluded_nodes))
+    if both:
+        raise SlurmError("ESLURM_INVALID_NODE_NAME")
 
 
 def expand_nodes(state: State, text: str) -> list[str]:
@@ -467,7 +467,7 @@ def _set_priority(state: State, job: Job, desc: JobDescriptor, uid: int, user: s
         job.state_reason = "Dependency"
 
 
-# ------------------------------------------------------------------------------------------------ is it possible at all?
+# ------------------------------------------------------------------------------------------------ is it possible?
 
 
 #: what is said before ESLURM_REQUESTED_NODE_CONFIG_UNAVAILABLE where no single node has enough of something
