@@ -193,6 +193,8 @@ class Command:
         """What the variables named in the table give, in table order."""
         result = []
         for row in self.options:
+            if row.reject is not None:
+                continue
             for variable in row.env:
                 value = env.get(variable)
                 if value is None:

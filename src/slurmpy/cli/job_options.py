@@ -37,6 +37,7 @@ class JobOptions:
         self.rows: dict[str, Any] = {}  # by the spelling used
         self.origins: dict[str, str] = {}
         self.counts: dict[str, int] = {}
+        self.raw: dict[str, str | None] = {}  # the texts themselves
 
     def __contains__(self, name: str) -> bool:
         return name in self.values
@@ -60,6 +61,7 @@ class JobOptions:
                 raise self.stop(bad.message, bad.code, bad.level, bad.raw) from None
             except (ValueError, KeyError):
                 raise self.stop(f"Invalid {row.long} specification", 255) from None
+            self.raw[row.name] = one.value
             self.set(row, value, one.origin)
 
     def set(self, row: Any, value: Any, origin: str) -> None:

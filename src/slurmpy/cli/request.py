@@ -14,6 +14,7 @@ from .options.values import Reading
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
     from ..core.records.description import JobDescriptor
     from ..rpc.cluster import Cluster
@@ -128,3 +129,22 @@ def remarks(error: SlurmError) -> list[str]:
     if not found:
         return []
     return [part for part in str(found).split("\n") if part]
+
+
+def allocation_failure(program: str, error: SlurmError, env: Mapping[str, str]) -> Stop:
+    """The end of --test-only when the job could never run."""
+    text = "".join(line(program, remark) for remark in remarks(error))
+    if error.name in BARE:
+        text += line(program, error.standard)
+    else:
+        text += f"allocation failure: {error.standard if remarks(error) else error.message}\n"
+    return Stop(exit_code(env), err=text)
+
+
+def will_run_text(answer: Mapping[str, Any]) -> str:
+    from .options.values import show_moment
+
+    start = show_moment(answer["start_time"])
+    text = f"Job {answer['job_id']} to start at {start} using {answer['processors']} processors on "
+    partition = answer.get("partition")
+    return text + (f"nodes {answer['nodes']} in partition {partition}" if partition else str(answer["nodes"]))

@@ -92,7 +92,9 @@ def default_command(cluster: Cluster, env: Mapping[str, str]) -> list[str]:
         return ["/bin/sh", "-c", str(configured)]
     shell = env.get("SHELL") or login_shell()
     if "use_interactive_step" in str(getattr(cluster.conf, "LaunchParameters", "") or ""):
-        options = str(getattr(cluster.conf, "InteractiveStepOptions", "") or "--interactive --preserve-env --pty $SHELL")
+        options = str(
+            getattr(cluster.conf, "InteractiveStepOptions", "") or "--interactive --preserve-env --pty $SHELL"
+        )
         return ["/bin/sh", "-c", f"exec srun {options}"]
     return [shell]
 
@@ -110,7 +112,15 @@ class Session:
     """The life of an allocation around its command."""
 
     #: these end the allocation; the command is told of a hang-up, and left to itself otherwise
-    ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE, signal.SIGUSR1, signal.SIGUSR2)
+    ENDING = (
+        signal.SIGHUP,
+        signal.SIGINT,
+        signal.SIGQUIT,
+        signal.SIGTERM,
+        signal.SIGPIPE,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+    )
 
     def __init__(
         self,
@@ -199,7 +209,9 @@ class Session:
         if kind == "notify" and text:
             self.messages.info(str(text))
         elif kind == "timeout":
-            self.messages.info(f"Job {self.granted.job_id} has exceeded its time limit and its allocation has been revoked.")
+            self.messages.info(
+                f"Job {self.granted.job_id} has exceeded its time limit and its allocation has been revoked."
+            )
             self._gone()
         elif kind in ("revoked", "ended_all", "done", "node_fail", "cancelled", "preempted"):
             if not self.revoked and not self.released:

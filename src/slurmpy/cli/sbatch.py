@@ -8,7 +8,7 @@ import sys
 from ..core.errors import SlurmError
 from . import batch_script, description, job_environment, request
 from .command import Given
-from .errors import Stop, entry, exit_code, line, write
+from .errors import Stop, entry, line, write
 from .job_options import JobOptions
 from .options.sbatch import COMMAND
 from .options.words import RLIMITS, split_rlimits
@@ -195,20 +195,9 @@ def test_only(cluster: Cluster, jobs: Sequence[JobDescriptor], env: Mapping[str,
     try:
         answer = cluster.call("will_run", wire(jobs))
     except SlurmError as error:
-        text = "".join(line("sbatch", remark) for remark in request.remarks(error))
-        text += f"allocation failure: {error.standard if request.remarks(error) else error.message}\n"
-        raise Stop(exit_code(env), err=text) from None
-    write(sys.stderr, line("sbatch", will_run_text(answer), ""))
+        raise request.allocation_failure("sbatch", error, env) from None
+    write(sys.stderr, line("sbatch", request.will_run_text(answer), ""))
     return 0
-
-
-def will_run_text(answer: Mapping[str, Any]) -> str:
-    from .options.values import show_moment
-
-    start = show_moment(answer["start_time"])
-    text = f"Job {answer['job_id']} to start at {start} using {answer['processors']} processors on "
-    partition = answer.get("partition")
-    return text + (f"nodes {answer['nodes']} in partition {partition}" if partition else str(answer["nodes"]))
 
 
 def submit(

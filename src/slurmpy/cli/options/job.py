@@ -19,6 +19,8 @@ PREFIX = {"b": "SBATCH_", "a": "SALLOC_", "r": "SLURM_"}
 PROGRAMS = {"sbatch": "b", "salloc": "a", "srun": "r"}
 
 NOT_FEDERATED = "slurmpy clusters form no federation"
+NO_BCAST = "programs are not copied to nodes"
+NO_PORTS = "no communication ports are reserved"
 
 
 class JobOption(Option):
@@ -306,7 +308,7 @@ TABLE: tuple[JobOption, ...] = (
     R("--cpu-freq", None, "FREQ", env="r:CPU_FREQ_REQ", read=words.cpu_frequency, group=STEP,
       help="CPU frequency in kHz, low, medium, high, highm1, or a governor."),
     R("--resv-ports", None, "N", argument="optional", env="r:RESV_PORTS", read=_any, group=STEP,
-      help="Reserve communication ports."),
+      reject=NO_PORTS, help="Reserve communication ports."),
     R("--oom-kill-step", None, "0|1", argument="optional", env="r:OOMKILLSTEP", read=words.zero_or_one, group=STEP,
       complete=("0", "1"), help="Kill the whole step when one of its tasks runs out of memory."),
     R("--wait-all-nodes", None, "0|1", "ba", env="ba:WAIT_ALL_NODES", read=words.wait_all_nodes, group=STEP,
@@ -364,13 +366,17 @@ TABLE: tuple[JobOption, ...] = (
     R("--pack-group", None, "GROUPS", "r", group=STEP, hidden=True, alias="het-group",
       help="Another spelling of --het-group."),
     R("--bcast", None, "FILE", "r", argument="optional", env="r:BCAST", group=STEP,
+      reject=NO_BCAST,
       help="Copy the program to this path of each node first."),
     R("--bcast-exclude", None, "PATHS", "r", env="r:BCAST_EXCLUDE", group=STEP,
+      reject=NO_BCAST,
       help="Directories of which no libraries are copied along."),
     R("--send-libs", None, "yes|no", "r", argument="optional", env="r:SEND_LIBS", read=values.yes_no, group=STEP,
-      show=lambda v: "set" if v else "(null)", complete=("yes", "no"), help="Copy the program's libraries along."),
+      show=lambda v: "set" if v else "(null)", complete=("yes", "no"), reject=NO_BCAST,
+      help="Copy the program's libraries along."),
     R("--compress", None, "LIBRARY", "r", argument="optional", env="r:COMPRESS", read=words.compress, group=STEP,
-      complete=words.COMPRESSION, help="Compress what --bcast copies."),
+      complete=words.COMPRESSION, reject=NO_BCAST,
+      help="Compress what --bcast copies."),
     R("--slurmd-debug", None, "LEVEL", "r", env="r:=SLURMD_DEBUG", read=words.slurmd_debug, group=SAY,
       complete=words.LEVELS, help="How much the step's daemon logs (root only)."),
     R("--msg-timeout", None, "SECONDS", "r", read=_count, group=STEP, hidden=True,

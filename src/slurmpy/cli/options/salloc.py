@@ -8,8 +8,8 @@ COMMAND = JobCommand(
     "salloc",
     rows("salloc"),
     usage="[OPTIONS] [ : [OPTIONS]]... [COMMAND [ARGUMENTS]]",
-    about="""Waits for resources, runs a command (your shell, unless you name one) while they are yours, and gives them back when it
-ends, however it ends.
+    about="""Waits for resources, runs a command (your shell, unless you name one) while they are yours, and gives them
+    back when it ends, however it ends.
 
 The command runs here, not on the allocated nodes; srun within it starts tasks on them.""",
     permute=False,
