@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import io
 import json
+import os
 import pathlib
+import pwd
 import re
+import shlex
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from types import ModuleType
 from typing import Any
 
+import pytest
+
+from slurmpy.cli.errors import guarded
 from slurmpy.core import hostlist
 from slurmpy.core.records.base import Record
 from slurmpy.core.records.cluster import NodeInfo, PartitionInfo, ReservationInfo
@@ -136,8 +144,9 @@ def partitions() -> list[PartitionInfo]:
 
 @functools.cache
 def reservations() -> list[ReservationInfo]:
-    found = document("scontrol", "json-show-reservation")["reservations"]
-    return [parser().parse("reservation_info", one) for one in found]
+    read = document("scontrol", "json-show-reservation")["reservations"]
+    found = [parser().parse("reservation_info", one) for one in read]
+    return [one.copy(state="ACTIVE" if one.start_time <= now() < one.end_time else "INACTIVE") for one in found]
 
 
 class Conf:
@@ -209,9 +218,11 @@ class GoldenCluster:
         return "step" not in where or (step.job_id, step.step_id) in where["step"]
 
     def _nodes(self, node: NodeInfo, where: dict[str, Any]) -> bool:
-        return True
+        return "names" not in where or node.name in where["names"]
 
     def _partitions(self, partition: PartitionInfo, where: dict[str, Any]) -> bool:
+        if "names" in where and partition.name not in where["names"]:
+            return False
         return self.root or where.get("all") or not partition.hidden
 
     def _reservations(self, reservation: Record, where: dict[str, Any]) -> bool:
@@ -230,3 +241,24 @@ def command(record: dict[str, Any]) -> tuple[str, dict[str, str], str]:
         else:
             lines.append(line)
     return user, env, "\n".join(lines)
+
+
+def play(module: Any, record: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
+    """Exit code, output and errors of a capture's command over the golden records."""
+    user, env, text = command(record)
+    monkeypatch.setattr(os, "getuid", lambda: USERS[user])
+    real = pwd.getpwnam
+
+    def getpwnam(name: str) -> Any:
+        if name in USERS:
+            return pwd.struct_passwd((name, "x", USERS[name], 5000, "", "/", "/bin/sh"))
+        return real(name)
+
+    monkeypatch.setattr(pwd, "getpwnam", getpwnam)
+    argv = shlex.split(text)
+    pieces: list[bytes] = []
+    out, err = io.StringIO(), io.StringIO()
+    cluster = GoldenCluster(root=user == "root")
+    with redirect_stdout(out), redirect_stderr(err):
+        code = guarded(argv[0], lambda a, e: module.run(a, e, cluster, pieces.append), argv[1:], env)
+    return code, b"".join(pieces).decode() + out.getvalue(), err.getvalue()

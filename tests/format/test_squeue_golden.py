@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import shlex
-from contextlib import redirect_stderr, redirect_stdout
-from typing import Any
-
 import pytest
 
 from slurmpy.cli import squeue
-from slurmpy.cli.errors import guarded
 
 from . import golden
 
@@ -37,36 +31,12 @@ def names() -> list[str]:
     ]
 
 
-def play(record: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
-    """Exit code, output and errors of a capture's command over the golden records."""
-    import os
-    import pwd
-
-    user, env, text = golden.command(record)
-    monkeypatch.setattr(os, "getuid", lambda: golden.USERS[user])
-    real = pwd.getpwnam
-
-    def getpwnam(name: str) -> Any:
-        if name in golden.USERS:
-            return pwd.struct_passwd((name, "x", golden.USERS[name], 5000, "", "/", "/bin/sh"))
-        return real(name)
-
-    monkeypatch.setattr(pwd, "getpwnam", getpwnam)
-    argv = shlex.split(text)
-    pieces: list[bytes] = []
-    out, err = io.StringIO(), io.StringIO()
-    cluster = golden.GoldenCluster(root=user == "root")
-    with redirect_stdout(out), redirect_stderr(err):
-        code = guarded("squeue", lambda a, e: squeue.run(a, e, cluster, pieces.append), argv[1:], env)  # type: ignore[arg-type]
-    return code, b"".join(pieces).decode() + out.getvalue(), err.getvalue()
-
-
 @pytest.mark.parametrize("name", names())
 def test_capture(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if name in LEFT_OUT:
         pytest.skip(LEFT_OUT[name])
     record = golden.captures("squeue")[name]
-    code, out, err = play(record, monkeypatch)
+    code, out, err = golden.play(squeue, record, monkeypatch)
     assert code == int(record["rc"]), err
     assert err == record["err"]
     found, wanted = golden.normal(out), golden.normal(record["out"])

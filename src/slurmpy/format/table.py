@@ -66,10 +66,10 @@ class Column:
     key: its long name as Slurm spells it; letter: its letter for -o, if it has one; header: the text above it; fields:
     names of the raw record fields; render(context, *values): its text, by default the only field as it is; width: the
     default width in -O and --format, negative for left-justified in the latter; hidden: not listed by --helpFormat;
-    uncut: it is not truncated where it stands at the right.
+    uncut: it is not truncated where it stands at the right; tail: a last character that stays where the rest is cut.
     """
 
-    __slots__ = ("fields", "header", "hidden", "key", "letter", "render", "uncut", "width")
+    __slots__ = ("fields", "header", "hidden", "key", "letter", "render", "tail", "uncut", "width")
 
     def __init__(
         self,
@@ -82,6 +82,7 @@ class Column:
         width: int = 20,
         hidden: bool = False,
         uncut: bool = False,
+        tail: str = "",
     ) -> None:
         self.key = key
         self.header = header
@@ -91,6 +92,7 @@ class Column:
         self.width = width
         self.hidden = hidden
         self.uncut = uncut
+        self.tail = tail
 
     def __repr__(self) -> str:
         return f"Column({self.key})"
@@ -139,6 +141,9 @@ class Cell:
         else:
             conversion = f"%{'' if self.right else '-'}{width}.{width}s"
         return conversion + self.suffix.replace("%", "%%")
+
+    def keep_tail(self, text: str, tail: str) -> str:
+        return text[: self.width - 1] + tail if len(text) > self.width and text.endswith(tail) else text
 
     @property
     def hides_null(self) -> bool:
@@ -197,6 +202,8 @@ class Layout:
                     texts, kind = column.cells([values[index[name]] for name in column.fields], context)
                     if cell.hides_null and NULL in kind:
                         texts = ["" if text == NULL else text for text in texts]
+                    if column.tail and cell.width:
+                        texts = [cell.keep_tail(text, column.tail) for text in texts]
                 else:
                     text = column.render(context) if column.render else ""
                     texts, kind = [text] * len(part), [text]

@@ -1,0 +1,158 @@
+"""How sinfo puts nodes together: one row for the nodes of a partition that look alike in the columns shown."""
+
+from __future__ import annotations
+
+from . import sinfo_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from ..core.records.cluster import NodeInfo, PartitionInfo
+
+
+class Row:
+    """One line: a partition (the first that led here) and nodes of it that look alike; there may be none."""
+
+    __slots__ = ("names", "nodes", "order", "partition")
+
+    def __init__(self, partition: PartitionInfo | None, order: int) -> None:
+        self.partition = partition
+        self.order = order
+        self.nodes: list[NodeInfo] = []
+        self.names: set[str] = set()
+
+    def add(self, node: NodeInfo) -> None:
+        """Takes a node, once."""
+        if node.name not in self.names:
+            self.names.add(node.name)
+            self.nodes.append(node)
+
+    @property
+    def node(self) -> NodeInfo | None:
+        return self.nodes[0] if self.nodes else None
+
+    def span(self, field: str) -> tuple[Any, Any]:
+        """The smallest and the largest value of a field; None counts as more than any."""
+        values = [getattr(node, field) for node in self.nodes]
+        if not values:
+            return 0, 0
+        known = [value for value in values if value is not None]
+        if len(known) < len(values):
+            return (min(known) if known else None), None
+        return min(known), max(known)
+
+    def node_counts(self) -> tuple[int, int, int, int]:
+        """Nodes allocated, idle, other, in total."""
+        allocated = other = 0
+        for node in self.nodes:
+            if sinfo_state.is_allocated(node.state):
+                allocated += 1
+            elif sinfo_state.is_unavailable(node.state):
+                other += 1
+        total = len(self.nodes)
+        return allocated, total - allocated - other, other, total
+
+    def cpu_counts(self) -> tuple[int, int, int, int]:
+        """CPUs allocated, idle, other, in total."""
+        allocated = idle = other = 0
+        for node in self.nodes:
+            allocated += node.alloc_cpus
+            rest = max(0, node.cpus - node.alloc_cpus)
+            if sinfo_state.is_unavailable(node.state):
+                other += rest
+            else:
+                idle += rest
+        return allocated, idle, other, sum(node.cpus for node in self.nodes)
+
+
+Key = "Callable[[NodeInfo], Any]"
+
+
+class Grouping:
+    """By what nodes are told apart.
+
+    by_partition, by_node: functions of the record whose values must agree within a row; per_node: every node and
+    partition has a row of its own (-N); empty: a partition of which no node is shown has a row, too.
+    """
+
+    def __init__(
+        self,
+        by_partition: Iterable[Callable[[PartitionInfo], Any]],
+        by_node: Iterable[Callable[[NodeInfo], Any]],
+        per_node: bool,
+        empty: bool,
+    ) -> None:
+        self.by_partition = tuple(by_partition)
+        self.by_node = tuple(by_node)
+        self.per_node = per_node
+        self.empty = empty
+
+    def rows(
+        self, partitions: list[PartitionInfo], nodes: dict[str, NodeInfo], shown: Callable[[NodeInfo], bool]
+    ) -> list[Row]:
+        """The rows, in the order in which their first nodes come up."""
+        from ..core import hostlist
+
+        rows: dict[Any, Row] = {}
+        node_keys: dict[str, Any] = {}
+        for name, node in nodes.items():
+            if shown(node):
+                node_keys[name] = name if self.per_node else tuple([key(node) for key in self.by_node])
+        for order, partition in enumerate(partitions):
+            own = partition.name if self.per_node else tuple([key(partition) for key in self.by_partition])
+            members = hostlist.expand(partition.nodes) if partition.nodes else []
+            some = False
+            for name in members:
+                if name not in node_keys:
+                    continue
+                some = True
+                key = (own, node_keys[name])
+                row = rows.get(key)
+                if row is None:
+                    row = rows[key] = Row(partition, order)
+                row.add(nodes[name])
+            if not some and self.empty:
+                rows.setdefault((own, None), Row(partition, order))
+        return list(rows.values())
+
+
+def json_row(row: Row) -> dict[str, Any]:
+    """A row with the names that `data_parser.sinfo_rows` gives."""
+    from ..core.records.cluster import NodeInfo, PartitionInfo
+
+    node, partition = row.node or NodeInfo(), row.partition or PartitionInfo()
+    counts, cpus = row.node_counts(), row.cpu_counts()
+    some = bool(row.nodes)
+    values: dict[str, Any] = {
+        "port": node.port,
+        "state": node.state,
+        "nodes": tuple(one.name for one in row.nodes),
+        "hostnames": (),
+        "addresses": (),
+        "max_cpus_per_node": partition.max_cpus_per_node if some else 0,
+        "memory_allocated": node.alloc_memory,
+        "features": ",".join(node.features),
+        "active_features": ",".join(node.active_features),
+        "gres": node.gres,
+        "gres_used": node.gres_used,
+        "cluster": "",
+        "comment": node.comment,
+        "extra": node.extra,
+        "reason": node.reason,
+        "reason_time": node.reason_changed_at,
+        "reason_user": (node.reason_set_by_user or "root") if node.reason or not some else "",
+        "reservation": node.reservation,
+        "specialized_cpus": node.specialized_cpus,
+        "specialized_memory": node.specialized_memory,
+        "partition": partition,
+    }
+    values.update(zip(("nodes_allocated", "nodes_idle", "nodes_other", "nodes_total"), counts, strict=True))
+    values.update(zip(("cpus_allocated", "cpus_idle", "cpus_other", "cpus_total"), cpus, strict=True))
+    for name, field in (
+        ("cpus", "cpus"), ("load", "cpu_load"), ("sockets", "sockets"), ("cores", "cores"), ("threads", "threads"),
+        ("disk", "temporary_disk"), ("memory", "real_memory"), ("free", "free_mem"), ("weight", "weight"),
+    ):  # fmt: skip
+        values[f"{name}_minimum"], values[f"{name}_maximum"] = row.span(field)
+    return values
