@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from slurmpy.controller import ends, launch, permissions
@@ -134,19 +134,42 @@ async def wait_job(ctl: Controller, peer: Peer, args: dict[str, Any]) -> AsyncIt
     wants_all = bool(args.get("events"))
     worst: tuple[int, int, int] | None = None
     with ctl.events.subscribe(*ids) as queue:
-        while True:
-            found = [state.jobs[one] for one in ids if one in state.jobs]
-            found = list({job.job_id: job for job in (*found, *state.by_array.get(job_id, {}).values())}.values())
-            for job in found:
-                if job.is_finished:
-                    worst = _worse(worst, (job.job_state & ~JobState.COMPLETING, job.exit_code, job.derived_exit_code))
-            if all(job.is_finished and not job.is_completing for job in found):
-                break
-            event = await queue.get()
-            if wants_all and event["event"] not in ("done",):
-                yield event
+        for job in _parts(ctl, ids):
+            if job.is_finished and not job.is_completing:
+                worst = _worse(worst, (job.job_state, job.exit_code, job.derived_exit_code))
+        while (open_part := _unfinished(ctl, ids)) is not None:
+            # no look at all the others as long as this one is under way: an array may have 100,000 tasks
+            while not open_part.is_finished or open_part.is_completing:
+                event = await queue.get()
+                if event["event"] == "done":
+                    worst = _worse(worst, (event["state"], event["exit_code"], event["derived_exit_code"]))
+                elif wants_all:
+                    yield event
+    while not queue.empty():
+        event = queue.get_nowait()
+        if event["event"] == "done":
+            worst = _worse(worst, (event["state"], event["exit_code"], event["derived_exit_code"]))
     ended = worst or (JobState.COMPLETED, 0, 0)
     yield {"event": "done", "state": ended[0], "exit_code": ended[1], "derived_exit_code": ended[2]}
+
+
+def _parts(ctl: Controller, ids: list[int]) -> Iterator[Job]:
+    """The components of a heterogeneous job, all records of an array, or the one job."""
+    for job_id in ids:
+        job = ctl.state.jobs.get(job_id)
+        if job is not None:
+            yield job
+        for task in ctl.state.by_array.get(job_id, {}).values():
+            if task is not job:
+                yield task
+
+
+def _unfinished(ctl: Controller, ids: list[int]) -> Job | None:
+    """A part that has not ended, the one that stands for waiting tasks if there is such."""
+    for job in _parts(ctl, ids):
+        if not job.is_finished or job.is_completing:
+            return job
+    return None
 
 
 def _worse(left: tuple[int, int, int] | None, right: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -45,13 +45,14 @@ Rows = tuple[tuple[str, ...], list[tuple[Any, ...]]]
 
 def config(ctl: Controller, peer: Peer, where: dict[str, Any]) -> Rows:
     """slurm.conf as it is in force, with what only the running controller knows."""
-    rows = list(ctl.conf.show())
-    extra = {
-        "BOOT_TIME": ctl.started_at,
-        "NEXT_JOB_ID": ctl.state.next_id,
+    from slurmpy.core.times import format_time
+
+    ours = {
+        "BOOT_TIME": format_time(ctl.started_at),
+        "NEXT_JOB_ID": str(ctl.state.next_id),
         "HASH_VAL": "Match",
     }
-    return ("name", "value"), [*rows, *extra.items()]
+    return ("name", "value"), [(name, ours.get(name, value)) for name, value in ctl.conf.show()]
 
 
 def stats(ctl: Controller, peer: Peer, where: dict[str, Any]) -> Rows:
