@@ -22,10 +22,10 @@ class LaunchOptions:
     """
 
     argv: Sequence[str] = ()
-    environment: Mapping[str, str] = {}  # noqa: RUF012 - replaced, never mutated
+    environment: Mapping[str, str] = {}
     cwd: str = "/"
     umask: int = 0o022
-    rlimits: Mapping[str, int] = {}  # noqa: RUF012 - replaced, never mutated
+    rlimits: Mapping[str, int] = {}
     job_name: str = ""
     input: str | None = None
     output: str | None = None
