@@ -148,7 +148,7 @@ def _rows(
 
 def _document(request: Request, cluster: Cluster, write: Write, argv: Sequence[str]) -> None:
     from ..core.records.cluster import NodeInfo, PartitionInfo
-    from ..format.sinfo_rows import json_row
+    from ..format.sinfo_rows import record
     from . import json_output
 
     columns = sinfo_columns.COLUMNS
@@ -159,7 +159,7 @@ def _document(request: Request, cluster: Cluster, write: Write, argv: Sequence[s
         not request.per_node,
     )
     rows, now = _rows(request, cluster, NodeInfo.FIELDS, PartitionInfo.FIELDS, grouping)
-    records = [json_row(row) for row in request.order.sort(rows)]
+    records = [record(row) for row in request.order.sort(rows)]
     pieces = json_output.records(
         cluster.conf, NAME, argv, "sinfo", records, request.encoding, request.parser, now=now
     )

@@ -68,9 +68,13 @@ OPTIONAL = (
 
 
 class View:
-    """How the records are to be shown: `detail` the number of -d, `one_line` for -o, `now` the server's time."""
+    """How the records are to be shown.
 
-    __slots__ = ("bit_length", "detail", "now", "one_line", "time_format")
+    `detail` is the number of -d, `one_line` is -o, `now` the server's time; `wckeys` and `preemption`: whether the
+    cluster has them, else what concerns them is left out.
+    """
+
+    __slots__ = ("bit_length", "detail", "now", "one_line", "preemption", "time_format", "wckeys")
 
     def __init__(
         self,
@@ -79,12 +83,16 @@ class View:
         one_line: bool = False,
         time_format: str | None = None,
         bit_length: int = DEFAULT_TEXT_LENGTH,
+        wckeys: bool = True,
+        preemption: bool = True,
     ) -> None:
         self.now = now
         self.detail = detail
         self.one_line = one_line
         self.time_format = time_format
         self.bit_length = bit_length
+        self.wckeys = wckeys
+        self.preemption = preemption
 
     def time(self, epoch: int, none: str = "Unknown") -> str:
         return format_time(epoch, self.time_format, self.now) if epoch else none
@@ -161,8 +169,8 @@ def _identity(job: JobInfo, view: View) -> list[str]:
         f"MCS_label={job.mcs_label or 'N/A'}"
     )
     lines.append(
-        f"Priority={job.priority} Nice={job.nice} Account={null(job.account)} QOS={null(job.qos)} "
-        f"WCKey={null(job.wckey)}"
+        f"Priority={job.priority} Nice={job.nice} Account={null(job.account)} QOS={null(job.qos)}"
+        + (f" WCKey={null(job.wckey)}" if view.wckeys else "")
     )
     reason = job.state_description.replace(" ", "_") or job.state_reason
     failed = f"FailedNode={job.failed_node} " if job.failed_node else ""
@@ -194,7 +202,7 @@ def _times(job: JobInfo, view: View) -> list[str]:
     if job.resize_time:
         lines.append(f"ResizeTime={view.time(job.resize_time)}")
     lines.append(f"StartTime={view.time(job.start_time)} EndTime={ended} Deadline={view.time(job.deadline, 'N/A')}")
-    if job.preemptable_time or job.preempt_time:
+    if view.preemption and (job.preemptable_time or job.preempt_time):
         lines.append(
             f"PreemptEligibleTime={view.time(job.preemptable_time)} PreemptTime={view.time(job.preempt_time, 'None')}"
         )

@@ -47,7 +47,7 @@ def show(part: PartitionInfo, view: View, preempt_mode: str = "OFF") -> str:
     )
     if part.node_sets:
         lines.append(f"NodeSets={part.node_sets}")
-    lines.append(f"Nodes={part.nodes}")
+    lines.append(f"Nodes={part.nodes or '(null)'}")
     lines.append(
         f"PriorityJobFactor={part.priority_job_factor} PriorityTier={part.priority_tier} "
         f"RootOnly={yes(part.root_only)} ReqResv={yes(part.req_resv)} OverSubscribe={part.oversubscribe}"
@@ -65,8 +65,7 @@ def show(part: PartitionInfo, view: View, preempt_mode: str = "OFF") -> str:
         f"{_memory('Def', part.def_mem_per_cpu, part.def_mem_per_node)} "
         f"{_memory('Max', part.max_mem_per_cpu, part.max_mem_per_node)}"
     )
-    if part.tres:
-        lines.append(f"TRES={part.tres}")
+    lines.append(f"TRES={part.tres or '(null)'}")
     if part.billing_weights:
         lines.append(f"TRESBillingWeights={part.billing_weights}")
     return view.block(lines) + ("\n" if view.one_line else "\n\n")

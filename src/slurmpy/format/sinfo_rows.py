@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..core.records.cluster import NodeInfo, PartitionInfo
+    from ..core.records.sinfo import SinfoRow
 
 
 class Row:
@@ -67,9 +68,6 @@ class Row:
         return allocated, idle, other, sum(node.cpus for node in self.nodes)
 
 
-Key = "Callable[[NodeInfo], Any]"
-
-
 class Grouping:
     """By what nodes are told apart.
 
@@ -118,41 +116,27 @@ class Grouping:
         return list(rows.values())
 
 
-def json_row(row: Row) -> dict[str, Any]:
-    """A row with the names that `data_parser.sinfo_rows` gives."""
+def record(row: Row) -> SinfoRow:
+    """A row as the record that --json and --yaml show."""
     from ..core.records.cluster import NodeInfo, PartitionInfo
+    from ..core.records.sinfo import SinfoRow
 
-    node, partition = row.node or NodeInfo(), row.partition or PartitionInfo()
-    counts, cpus = row.node_counts(), row.cpu_counts()
-    some = bool(row.nodes)
+    # a row without nodes is all zeros, and of the user of that number
+    nothing = dict.fromkeys(("boards", "sockets", "cores", "threads", "cpus", "real_memory", "weight"), 0)
+    node = row.node or NodeInfo(reason_set_by_user="root", **nothing)
     values: dict[str, Any] = {
-        "port": node.port,
-        "state": node.state,
-        "nodes": tuple(one.name for one in row.nodes),
-        "hostnames": (),
-        "addresses": (),
-        "max_cpus_per_node": partition.max_cpus_per_node if some else 0,
-        "memory_allocated": node.alloc_memory,
-        "features": ",".join(node.features),
-        "active_features": ",".join(node.active_features),
-        "gres": node.gres,
-        "gres_used": node.gres_used,
-        "cluster": "",
-        "comment": node.comment,
-        "extra": node.extra,
-        "reason": node.reason,
-        "reason_time": node.reason_changed_at,
-        "reason_user": (node.reason_set_by_user or "root") if node.reason or not some else "",
-        "reservation": node.reservation,
-        "specialized_cpus": node.specialized_cpus,
-        "specialized_memory": node.specialized_memory,
-        "partition": partition,
+        "node": node,
+        "partition": row.partition or PartitionInfo(),
+        "nodes": tuple(row.nodes),
+        "node_names": tuple(one.name for one in row.nodes),
+        "alloc_memory": node.alloc_memory,
     }
-    values.update(zip(("nodes_allocated", "nodes_idle", "nodes_other", "nodes_total"), counts, strict=True))
-    values.update(zip(("cpus_allocated", "cpus_idle", "cpus_other", "cpus_total"), cpus, strict=True))
+    counts = (*row.node_counts(), *row.cpu_counts())
+    names = ("allocated", "idle", "other", "total")
+    values.update(zip([f"{kind}_{name}" for kind in ("nodes", "cpus") for name in names], counts, strict=True))
     for name, field in (
-        ("cpus", "cpus"), ("load", "cpu_load"), ("sockets", "sockets"), ("cores", "cores"), ("threads", "threads"),
-        ("disk", "temporary_disk"), ("memory", "real_memory"), ("free", "free_mem"), ("weight", "weight"),
+        ("cpus", "cpus"), ("cpu_load", "cpu_load"), ("sockets", "sockets"), ("cores", "cores"), ("threads", "threads"),
+        ("disk", "temporary_disk"), ("memory", "real_memory"), ("free_mem", "free_mem"), ("weight", "weight"),
     ):  # fmt: skip
-        values[f"{name}_minimum"], values[f"{name}_maximum"] = row.span(field)
-    return values
+        values[name] = row.span(field)
+    return SinfoRow(**values)

@@ -3,7 +3,7 @@ one."""
 
 from __future__ import annotations
 
-from .squeue_sort import natural
+from .order import natural
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ..core.records.base import INFINITE
 from . import squeue_text as text
+from .order import natural
 from .table import Context
 
 TYPE_CHECKING = False
@@ -68,14 +69,6 @@ def _left(context: Context, limit: int | None, *run: int) -> int:
     if limit is None or limit == INFINITE:
         return INFINITE * 60
     return limit * 60 - text.time_used(context, *run)
-
-
-def natural(name: str) -> tuple[str, int, str]:
-    """A node name as a key under which n9 comes before n10."""
-    first = name.partition(",")[0].replace("[", "")
-    stem = first.rstrip("0123456789-")
-    digits = first[len(stem) :].partition("-")[0]
-    return (stem, int(digits) if digits else -1, name)
 
 
 def _nodes(context: Context, nodes: str) -> Any:
