@@ -97,7 +97,9 @@ def guarded(
             write(sys.stderr, stop.err)
         return stop.code
     except SlurmError as error:
-        report(program, error.message)
+        for detail in getattr(error, "details", ()):
+            report(program, detail)
+        report(program, error.message, "fatal" if getattr(error, "fatal", False) else "error")
         return 1
     except KeyboardInterrupt:
         return 130
