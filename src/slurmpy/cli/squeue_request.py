@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from ..core.states import JobState
 from ..format import table
 from ..format.table import Context
-from .errors import Stop, fail, line, report
+from .errors import Stop, fail, line, report, write
 from .options.squeue import COMMAND
 
 TYPE_CHECKING = False
@@ -123,7 +124,7 @@ class Request:
             try:
                 found.append(pwd.getpwnam(word).pw_uid)
             except KeyError:
-                report(NAME, f"Invalid user: {word}\n")
+                write(sys.stderr, line(NAME, f"Invalid user: {word}") + "\n")
         return tuple(found)
 
     def layout(self, view: View, default: str) -> table.Layout:
