@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import controller_info, jobs, nodes, partitions, reservations, sinfo_rows, slurmdb_accounts, slurmdb_jobs, steps
-from .kinds import INT32, SET64, STRING_ARRAY, STRING_LIST, UINT32
+from .kinds import INT32, JOB_STATE, SET64, STRING_ARRAY, STRING_LIST, UINT32
 from .lists import ListOf
 from .tables import Field as F
 from .tables import Table
@@ -118,6 +118,11 @@ ENVELOPES: dict[str, Table] = {
     "pings": _listing("openapi_ping_array_resp", "pings", controller_info.CONTROLLER_PINGS),
     "diag": _listing("openapi_diag_resp", "statistics", controller_info.STATS_MSG),
     "shares": _listing("openapi_shares_resp", "shares", controller_info.SHARES_RESP),
+    "job_states": _listing(
+        "openapi_job_states_resp",
+        "jobs",
+        ListOf(Table("job_state_entry", dict, (F("job_id", STRING), F("state", JOB_STATE))), "job_state_entries"),
+    ),
     "none": _envelope("openapi_resp"),
     "submit": _envelope(
         "openapi_job_submit_response", F("job_id", INT32), F("step_id", STRING), F("job_submit_user_msg", STRING)
@@ -149,6 +154,7 @@ ENVELOPES: dict[str, Table] = {
         F("instances", slurmdb_accounts.INSTANCE_LIST),
     ),
     "accounts_removed": _listing("openapi_accounts_removed_resp", "removed_accounts", STRING_LIST),
+    "users_removed": _listing("openapi_users_removed_resp", "removed_users", STRING_LIST),
     "users_added": _listing("openapi_users_add_cond_resp_str", "added_users", STRING),
     "accounts_added": _listing("openapi_accounts_add_cond_resp_str", "added_accounts", STRING),
     "associations_removed": _listing("openapi_assocs_removed_resp", "removed_associations", STRING_LIST),

@@ -199,12 +199,25 @@ def answer(
     if encoding not in ENCODINGS or kind not in plugin.envelopes:
         raise SlurmError("SLURM_ERROR", f"{kind} cannot be dumped as {encoding}")
     given = args.get("meta")
-    meta, when_empty = _meta(given if isinstance(given, dict) else {})
+    given = given if isinstance(given, dict) else {}
+    meta, when_empty = _meta(given)
+    values |= {name: _told(given.get(name)) for name in ("errors", "warnings")}
     if isinstance(records, dict):
         key = plugin.envelopes[kind].fields[0].attr
         return iter((whole(plugin, kind, encoding=encoding, now=now, meta=meta, **{key: records}, **values),))
     return document(
         plugin, kind, records, encoding=encoding, cache=cache, now=now, meta=meta, when_empty=when_empty, **values
+    )
+
+
+def _told(given: Any) -> tuple[dict[str, Any], ...]:
+    """The errors or warnings that the caller already has for its document."""
+    if not isinstance(given, (list, tuple)):
+        return ()
+    return tuple(
+        {key: value if key == "error_number" else str(value) for key, value in one.items() if isinstance(key, str)}
+        for one in given
+        if isinstance(one, dict) and isinstance(one.get("error_number", 0), int)
     )
 
 

@@ -65,7 +65,7 @@ class Type:
             kind += f" format={schema['format']}"
         context.warn(
             f"Expected OpenAPI {kind} (Slurm type={_SLURM_TYPES.get(schema.get('type', ''), 'dictionary')}) "
-            f"but got {openapi_kind(document)}: {quote(document)}",
+            f"but got {openapi_kind(document)}{': ' + quote(document) if context.quotes else ''}",
             at,
         )
 

@@ -1,0 +1,177 @@
+"""The query parameters of the endpoints: each set is one table, read as a document is, and named in the OpenAPI
+document."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from slurmpy.core import times
+from slurmpy.data_parser.errors import Context, ParseFailed
+from slurmpy.data_parser.kinds import INT32, JOB_STATE, WARN_FLAGS
+from slurmpy.data_parser.lists import Flags, ListOf
+from slurmpy.data_parser.slurmdb_accounts import ADMIN_LVL, CLUSTER_REC_FLAGS, QOS_PREEMPT_MODES
+from slurmpy.data_parser.tables import Field as F
+from slurmpy.data_parser.tables import Table
+from slurmpy.data_parser.types import BOOLEAN, STRING, UNSET, Reference, Type
+
+
+class Timestamp(Type):
+    """Seconds since 1970, or a time as the commands take them."""
+
+    def schema(self, reference: Reference) -> dict[str, Any]:
+        return {"type": "string"}
+
+    def dump(self, value: Any) -> str:
+        return str(value or 0)
+
+    def parse(self, document: Any, at: str, context: Context) -> Any:
+        if document is None:
+            return UNSET
+        text = str(document)
+        if text.isdecimal() and context.epochs:
+            return int(text)
+        try:
+            return times.parse_time(text, int(time.time()), True)
+        except ValueError:
+            context.error("ESLURM_DATA_CONV_FAILED", f"Parsing of {text} for timestamp failed", at)
+            raise ParseFailed from None
+
+
+TIMESTAMP = Timestamp()
+WORDS = ListOf(STRING)  # separated by commas
+STATES = ListOf(JOB_STATE)
+SHOW_FLAGS = Flags("", ("ALL", "DETAIL", "MIXED", "LOCAL", "SIBLING", "FEDERATION", "FUTURE"))
+CLASSIFICATION = Flags("", ("UNCLASSIFIED", "CAPABILITY", "CAPACITY", "CAPAPACITY"))
+
+
+def _condition(label: str, *fields: F) -> Table:
+    return Table("", dict, fields, label=label, sparse=True)
+
+
+def _flags(*names: str) -> tuple[F, ...]:
+    return tuple(F(name, BOOLEAN) for name in names)
+
+
+UPDATE_TIME = F("update_time", TIMESTAMP)
+JOB_INFO = _condition("OPENAPI_JOB_INFO_QUERY", UPDATE_TIME, F("flags", SHOW_FLAGS))
+NODES = _condition("OPENAPI_NODES_QUERY", UPDATE_TIME, F("flags", SHOW_FLAGS))
+PARTITIONS = _condition("OPENAPI_PARTITIONS_QUERY", UPDATE_TIME, F("flags", SHOW_FLAGS))
+RESERVATIONS = _condition("OPENAPI_RESERVATION_QUERY", UPDATE_TIME)
+SHARES = _condition("SHARES_REQ_MSG", F("accounts", WORDS), F("users", WORDS))
+JOB_STATES = _condition("OPENAPI_JOB_STATE_QUERY", F("job_id", WORDS))
+KILL_JOB = _condition("OPENAPI_KILL_JOB_QUERY", F("signal", STRING), F("flags", WARN_FLAGS))
+
+ACCOUNT = _condition("OPENAPI_ACCOUNT_QUERY", *_flags("with_assocs", "with_coords", "with_deleted"))
+ACCOUNTS = _condition(
+    "ACCOUNT_CONDITION",
+    F("description", WORDS),
+    *_flags("DELETED", "WithAssociations", "WithCoordinators", "NoUsersAreCoords", "UsersAreCoords"),
+)
+USER = _condition("OPENAPI_USER_QUERY", *_flags("with_deleted", "with_assocs", "with_coords", "with_wckeys"))
+USERS = _condition(
+    "USER_CONDITION",
+    F("admin_level", ADMIN_LVL),
+    F("default_account", WORDS),
+    F("default_wckey", WORDS),
+    *_flags("with_assocs", "with_coords", "with_deleted", "with_wckeys", "without_defaults"),
+)
+ASSOCIATIONS = _condition(
+    "ASSOC_CONDITION",
+    F("account", WORDS),
+    F("cluster", WORDS),
+    F("default_qos", WORDS),
+    *_flags(
+        "Include deleted associations",
+        "Include usage",
+        "Filter to only defaults",
+        "Include the raw QOS or delta_qos",
+        "Include sub acct information",
+        "Exclude parent id/name",
+        "Exclude limits from parents",
+    ),
+    F("format", WORDS),
+    F("id", WORDS),
+    F("parent_account", WORDS),
+    F("partition", WORDS),
+    F("qos", WORDS),
+    F("usage_end", TIMESTAMP),
+    F("usage_start", TIMESTAMP),
+    F("user", WORDS),
+)
+CLUSTER = _condition(
+    "CLUSTER_CONDITION",
+    F("classification", CLASSIFICATION),
+    F("cluster", WORDS),
+    F("federation", WORDS),
+    F("flags", CLUSTER_REC_FLAGS),
+    F("format", WORDS),
+    F("rpc_version", WORDS),
+    F("usage_end", TIMESTAMP),
+    F("usage_start", TIMESTAMP),
+    *_flags("with_deleted", "with_usage"),
+)
+CLUSTERS = _condition("OPENAPI_CLUSTERS_QUERY", UPDATE_TIME)
+INSTANCES = _condition(
+    "INSTANCE_CONDITION",
+    F("cluster", WORDS),
+    F("extra", WORDS),
+    F("format", WORDS),
+    F("instance_id", WORDS),
+    F("instance_type", WORDS),
+    F("node_list", STRING),
+    F("time_end", TIMESTAMP),
+    F("time_start", TIMESTAMP),
+)
+JOBS = _condition(
+    "JOB_CONDITION",
+    F("account", WORDS),
+    F("association", WORDS),
+    F("cluster", WORDS),
+    F("constraints", WORDS),
+    *_flags(
+        "scheduler_unset", "scheduled_on_submit", "scheduled_by_main", "scheduled_by_backfill", "job_started",
+    ),
+    F("exit_code", INT32),
+    *_flags(
+        "show_duplicates", "skip_steps", "disable_truncate_usage_time", "whole_hetjob", "disable_whole_hetjob",
+        "disable_wait_for_result", "usage_time_as_submit_time", "show_batch_script", "show_job_environment",
+    ),
+    F("format", WORDS),
+    F("groups", WORDS),
+    F("job_name", WORDS),
+    F("partition", WORDS),
+    F("qos", WORDS),
+    F("reason", WORDS),
+    F("reservation", WORDS),
+    F("reservation_id", WORDS),
+    F("state", JOB_STATE),
+    F("step", WORDS),
+    F("end_time", TIMESTAMP),
+    F("start_time", TIMESTAMP),
+    F("node", STRING),
+    F("users", WORDS),
+    F("wckey", WORDS),
+)  # fmt: skip
+ONE_QOS = _condition("OPENAPI_QOS_QUERY", F("with_deleted", BOOLEAN))
+QOS = _condition(
+    "QOS_CONDITION",
+    F("description", WORDS),
+    F("Include deleted QOS", BOOLEAN),
+    F("id", WORDS),
+    F("format", WORDS),
+    F("name", WORDS),
+    F("preempt_mode", QOS_PREEMPT_MODES),
+)
+WCKEYS = _condition(
+    "WCKEY_CONDITION",
+    F("cluster", WORDS),
+    F("format", WORDS),
+    F("id", WORDS),
+    F("name", WORDS),
+    F("only_defaults", BOOLEAN),
+    F("usage_end", TIMESTAMP),
+    F("usage_start", TIMESTAMP),
+    F("user", WORDS),
+    *_flags("with_usage", "with_deleted"),
+)

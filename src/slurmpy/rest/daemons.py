@@ -1,0 +1,86 @@
+"""Connections to slurmctld and slurmdbd on behalf of those who ask: one per user and token, kept while in use."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import OrderedDict
+from typing import Any
+
+from slurmpy.auth.peer import of_unix_socket
+from slurmpy.conf import run_dir
+from slurmpy.core.errors import SlurmError
+from slurmpy.rpc import codec
+from slurmpy.rpc.address import Address, connect_unix
+from slurmpy.rpc.aio import AsyncClient
+from slurmpy.rpc.cluster import controller_address, slurmdbd_address
+
+#: connections that stay open, the longest unused ones go first
+KEPT = 64
+
+
+class TokenClient(AsyncClient):
+    """A connection whose peer is who the token speaks for, not this process. The daemon checks the token."""
+
+    def __init__(self, address: Address, conf: object, token: str, user: str) -> None:
+        super().__init__(address, conf, "")
+        self._auth = {"kind": "jwt", "token": token, "user": user}
+
+    async def _open(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._welcome = loop.create_future()
+        connection = None
+        if self.address.unix:
+            try:
+                connection = socket.socket(fileno=connect_unix(self.address.unix, 1.0).detach())
+            except OSError:
+                if not self.address.port:
+                    raise
+        if connection is not None:
+            import os
+
+            if of_unix_socket(connection).uid not in (0, os.geteuid(), run_dir.slurm_user_id(self.conf)):
+                connection.close()
+                raise SlurmError("ESLURM_AUTH_CRED_INVALID", f"{self.address.unix} is answered by somebody else")
+            connection.setblocking(False)
+            await loop.create_connection(lambda: self, sock=connection)
+        else:
+            await loop.create_connection(lambda: self, self.address.host or "localhost", self.address.port or 0)
+        if self._transport is not None:
+            self._transport.write(
+                codec.frame((codec.HELLO, {"protocols": codec.PROTOCOLS, "name": "slurmrestd", "auth": self._auth}))
+            )
+        await self._welcome
+
+
+class Daemons:
+    def __init__(self, conf: Any) -> None:
+        self.conf = conf
+        self._clients: OrderedDict[tuple[str, str | None, str], AsyncClient] = OrderedDict()
+
+    def slurmctld(self, token: str | None, user: str) -> AsyncClient:
+        """For a token, or (None) for this process's own user."""
+        return self._client("slurmctld", token, user)
+
+    def slurmdbd(self, token: str | None, user: str) -> AsyncClient:
+        return self._client("slurmdbd", token, user)
+
+    def _client(self, which: str, token: str | None, user: str) -> AsyncClient:
+        key = (which, token, user)
+        client = self._clients.get(key)
+        if client is None:
+            address = controller_address(self.conf) if which == "slurmctld" else slurmdbd_address(self.conf)
+            if token is None:
+                client = AsyncClient(address, self.conf)
+            else:
+                client = TokenClient(address, self.conf, token, user)
+            self._clients[key] = client
+            while len(self._clients) > KEPT:
+                self._clients.popitem(last=False)[1].close()
+        self._clients.move_to_end(key)
+        return client
+
+    def close(self) -> None:
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()

@@ -1,0 +1,126 @@
+"""The table of endpoints: the routes, the OpenAPI document and the checks of a request all follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from slurmpy.data_parser.tables import Table
+
+from . import conditions, slurmctld, slurmdbd
+from .call import Call, Reply
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+
+class Endpoint:
+    """``path`` stands below /FAMILY/VERSION; ``answer`` is the kind of the document that a success brings, ``body`` the
+    type of the one that is sent; ``source`` is where messages about the request itself say they come from."""
+
+    __slots__ = ("answer", "body", "family", "handler", "method", "operation", "path", "query", "source", "versions")
+
+    def __init__(
+        self,
+        family: str,
+        method: str,
+        path: str,
+        operation: str,
+        handler: Handler,
+        answer: str,
+        *,
+        query: Table | None = None,
+        body: str = "",
+        source: str = "",
+        versions: tuple[str, ...] = (),
+    ) -> None:
+        self.family = family
+        self.method = method
+        self.path = path
+        self.operation = operation
+        self.handler = handler
+        self.answer = answer
+        self.query = query
+        self.body = body
+        self.source = source or f"op_handler_{path.strip('/').split('/')[0]}"
+        self.versions = versions  # those that have it; none named: all
+
+    def serves(self, version: str) -> bool:
+        return not self.versions or version in self.versions
+
+
+def _ctld(method: str, path: str, operation: str, handler: Handler, answer: str, **more: object) -> Endpoint:
+    return Endpoint("slurm", method, path, operation, handler, answer, **more)  # type: ignore[arg-type]
+
+
+def _dbd(method: str, path: str, operation: str, handler: Handler, answer: str, **more: object) -> Endpoint:
+    return Endpoint("slurmdb", method, path, operation, handler, answer, **more)  # type: ignore[arg-type]
+
+
+C, D = slurmctld, slurmdbd
+Q = conditions
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    _ctld("GET", "/shares", "get_shares", C.get_shares, "shares", query=Q.SHARES),
+    _ctld("GET", "/reconfigure/", "get_reconfigure", C.get_reconfigure, "none"),
+    _ctld("GET", "/diag/", "get_diag", C.get_diag, "diag"),
+    _ctld("GET", "/ping/", "get_ping", C.get_ping, "pings"),
+    _ctld("GET", "/licenses/", "get_licenses", C.get_licenses, "licenses"),
+    _ctld("DELETE", "/jobs/", "delete_jobs", C.delete_jobs, "kill_jobs", body="kill_jobs_msg"),
+    _ctld("GET", "/jobs/", "get_jobs", C.get_jobs, "jobs", query=Q.JOB_INFO),
+    _ctld("GET", "/jobs/state/", "get_jobs_state", C.get_jobs_state, "jobs", query=Q.JOB_STATES),
+    _ctld("POST", "/job/submit", "post_job_submit", C.submit_job, "submit", body="job_submit_req"),
+    _ctld("GET", "/job/{job_id}", "get_job", C.get_job, "jobs", query=Q.JOB_INFO),
+    _ctld("POST", "/job/{job_id}", "post_job", C.update_job, "update", body="job_desc_msg"),
+    _ctld("DELETE", "/job/{job_id}", "delete_job", C.delete_job, "kill_job", query=Q.KILL_JOB),
+    _ctld("GET", "/nodes/", "get_nodes", C.get_nodes, "nodes", query=Q.NODES),
+    _ctld("POST", "/nodes/", "post_nodes", C.update_node, "none", body="update_node_msg", versions=("v0.0.42",)),
+    _ctld("GET", "/node/{node_name}", "get_node", C.get_node, "nodes", query=Q.NODES),
+    _ctld("POST", "/node/{node_name}", "post_node", C.update_node, "none", body="update_node_msg"),
+    _ctld("DELETE", "/node/{node_name}", "delete_node", C.delete_node, "none"),
+    _ctld("GET", "/partitions/", "get_partitions", C.get_partitions, "partitions", query=Q.PARTITIONS),
+    _ctld("GET", "/partition/{partition_name}", "get_partition", C.get_partition, "partitions", query=Q.PARTITIONS),
+    _ctld("GET", "/reservations/", "get_reservations", C.get_reservations, "reservations", query=Q.RESERVATIONS),
+    _ctld(
+        "GET", "/reservation/{reservation_name}", "get_reservation", C.get_reservation, "reservations",
+        query=Q.RESERVATIONS,
+    ),
+    _dbd("POST", "/accounts/", "post_accounts", D.post_accounts, "none", body="openapi_accounts_resp"),
+    _dbd("GET", "/accounts/", "get_accounts", D.get_accounts, "accounts", query=Q.ACCOUNTS),
+    _dbd("GET", "/account/{account_name}", "get_account", D.get_account, "accounts", query=Q.ACCOUNT),
+    _dbd("DELETE", "/account/{account_name}", "delete_account", D.delete_account, "accounts_removed"),
+    _dbd("GET", "/users/", "get_users", D.get_users, "users", query=Q.USERS),
+    _dbd("POST", "/users/", "post_users", D.post_users, "none", body="openapi_users_resp"),
+    _dbd("GET", "/user/{name}", "get_user", D.get_user, "users", query=Q.USER),
+    _dbd("DELETE", "/user/{name}", "delete_user", D.delete_user, "none"),
+    _dbd("POST", "/associations/", "post_associations", D.post_associations, "none", body="openapi_assocs_resp"),
+    _dbd("GET", "/associations/", "get_associations", D.get_associations, "associations", query=Q.ASSOCIATIONS),
+    _dbd(
+        "DELETE", "/associations/", "delete_associations", D.delete_associations, "associations_removed",
+        query=Q.ASSOCIATIONS,
+    ),
+    _dbd("GET", "/association/", "get_association", D.get_association, "associations", query=Q.ASSOCIATIONS),
+    _dbd(
+        "DELETE", "/association/", "delete_association", D.delete_association, "associations_removed",
+        query=Q.ASSOCIATIONS,
+    ),
+    _dbd("GET", "/qos/", "get_qos", D.get_qos, "qos", query=Q.QOS),
+    _dbd("POST", "/qos/", "post_qos", D.post_qos, "none", body="openapi_slurmdbd_qos_resp"),
+    _dbd("GET", "/qos/{qos}", "get_single_qos", D.get_single_qos, "qos", query=Q.ONE_QOS),
+    _dbd("DELETE", "/qos/{qos}", "delete_single_qos", D.delete_qos, "qos_removed"),
+    _dbd("GET", "/clusters/", "get_clusters", D.get_clusters, "clusters", query=Q.CLUSTERS),
+    _dbd("POST", "/clusters/", "post_clusters", D.post_clusters, "none", body="openapi_clusters_resp"),
+    _dbd("GET", "/cluster/{cluster_name}", "get_cluster", D.get_cluster, "clusters", query=Q.CLUSTER),
+    _dbd("DELETE", "/cluster/{cluster_name}", "delete_cluster", D.delete_cluster, "clusters_removed"),
+    _dbd("GET", "/wckeys/", "get_wckeys", D.get_wckeys, "wckeys", query=Q.WCKEYS),
+    _dbd("POST", "/wckeys/", "post_wckeys", D.post_wckeys, "none", body="openapi_wckey_resp"),
+    _dbd("GET", "/wckey/{id}", "get_wckey", D.get_wckey, "wckeys"),
+    _dbd("DELETE", "/wckey/{id}", "delete_wckey", D.delete_wckey, "wckeys_removed"),
+    _dbd("GET", "/tres/", "get_tres", D.get_tres, "tres"),
+    _dbd("POST", "/tres/", "post_tres", D.post_tres, "none", body="openapi_tres_resp"),
+    _dbd("GET", "/instance/", "get_instance", D.get_instances, "instances", query=Q.INSTANCES),
+    _dbd("GET", "/instances/", "get_instances", D.get_instances, "instances", query=Q.INSTANCES),
+    _dbd("GET", "/config", "get_config", D.get_config, "config"),
+    _dbd("GET", "/job/{job_id}", "get_job", D.get_job, "slurmdb_jobs"),
+    _dbd("GET", "/jobs/", "get_jobs", D.get_jobs, "slurmdb_jobs", query=Q.JOBS),
+    _dbd("GET", "/diag/", "get_diag", D.get_diag, "slurmdb_diag"),
+    _dbd("GET", "/ping/", "get_ping", D.get_ping, "slurmdb_pings", versions=("v0.0.42",)),
+)  # fmt: skip
