@@ -1,4 +1,4 @@
-"""A State for tests of pure decisions: from a slurm.conf's text, with nodes up, users and associations as the golden scenario has them."""
+"""A State for tests of pure decisions: from a slurm.conf's text, with nodes up, and the golden scenario's users."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ GresTypes=gpu
 Licenses=matlab:4,ansys:2
 MaxArraySize=100001
 {more}
-NodeName=n[1-{nodes}] CPUs={cpus} Sockets={sockets} CoresPerSocket={cores} ThreadsPerCore={threads} RealMemory=16000 {node_more}
+NodeName=DEFAULT RealMemory=16000 {node_more}
+NodeName=n[1-{nodes}] CPUs={cpus} Sockets={sockets} CoresPerSocket={cores} ThreadsPerCore={threads}
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE DefaultTime=60
 {partitions}
 """
@@ -168,10 +169,12 @@ def associations() -> dict[str, Any]:
         {"id": 5, "account": "phys_b", "parent_id": 3, "shares_raw": 70, "qos": ("normal",)},
         {"id": 6, "account": "chem", "parent_id": 1, "shares_raw": 50, "grp_jobs": 50, "max_submit_jobs": 60,
          "max_wall_duration_per_job": 7200, "qos": ("normal",)},
-        {"id": 7, "account": "bio", "parent_id": 1, "shares_raw": 10, "qos": ("normal", "limited"), "default_qos": "normal"},
+        {"id": 7, "account": "bio", "parent_id": 1, "shares_raw": 10, "qos": ("normal", "limited"),
+         "default_qos": "normal"},
         {"id": 8, "account": "physics", "user": "anna", "parent_id": 3, "shares_raw": 10, "qos": four,
          "default_qos": "normal"},
-        {"id": 9, "account": "chem", "user": "anna", "parent_id": 6, "shares_raw": 5, "qos": four, "default_qos": "normal"},
+        {"id": 9, "account": "chem", "user": "anna", "parent_id": 6, "shares_raw": 5, "qos": four,
+         "default_qos": "normal"},
         {"id": 10, "account": "phys_a", "user": "bob", "parent_id": 4, "shares_raw": 7, "max_jobs": 20,
          "max_submit_jobs": 100, "qos": four},
         {"id": 11, "account": "chem", "user": "carol", "parent_id": 6, "shares_raw": 0x7FFFFFFF, "qos": four},

@@ -261,7 +261,7 @@ def _fill(
     left = need
     for position, room in enumerate(chosen):
         coming = len(chosen) - position - 1
-        take = min(room.cpus, max(least, left - coming * least))
+        take = min(room.cpus, max(least, left - coming * max(least, room.per_core)))
         if request.spread:
             take = min(room.cpus, max(least, -(-left // (coming + 1) // least) * least))
         takes.append(take)
