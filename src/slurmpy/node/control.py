@@ -16,6 +16,24 @@ from .loop import READ, Loop
 LIMIT = 1 << 20
 
 
+def listen(path: str) -> socket.socket:
+    """slurmstepd's listening socket, for its user (and root) alone. slurmd has seen to it that nobody answers there."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    directory = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(f"/proc/self/fd/{directory}/{os.path.basename(path)}")  # sun_path holds 107 bytes only
+        listener.listen(128)
+    finally:
+        os.umask(before)
+        os.close(directory)
+    return listener
+
+
 class Server:
     """slurmstepd's side. `answer(request) -> reply` is called for whoever may open the socket (its user and root)."""
 

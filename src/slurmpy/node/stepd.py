@@ -17,9 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from slurmpy.core.ids import STEP_BATCH, step_name
-from slurmpy.rpc import address
-
-from . import cgroup, control, processes, spool, usage
+from . import cgroup, control, environment, processes, spool, usage
 from .loop import Loop, Timer
 from .step_io import StepIo
 from .tasks import Identity, Program, spawn
@@ -96,8 +94,7 @@ class Step:
         processes.become_subreaper()
         processes.set_name("slurmstepd")
         path = spool.socket_path(launch["spool"], self.job_id, self.step_id, launch["restart_cnt"])
-        listener = address.bind_unix(path, 0o600)
-        server = control.Server(self.loop, listener, self._answer)
+        server = control.Server(self.loop, control.listen(path), self._answer)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTSTP):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self.loop.after(0, lambda: self.terminate("cancelled", None)))
@@ -139,8 +136,6 @@ class Step:
         return Program(arguments, launch["directory"], launch["umask"], launch["limits"], self.prefix, prologs)
 
     def _start_tasks(self) -> None:
-        from . import environment
-
         common = environment.of_batch(self.launch) if self.is_batch else environment.of_step(self.launch)
         inside = self.cgroup.enter if self.cgroup.active else None
         for task in self.tasks:
@@ -241,8 +236,6 @@ class Step:
         programs = [path for path in (launch.get("task_epilog"), launch["site_task_epilog"]) if path]
         if not programs:
             return
-        from . import environment
-
         common = environment.of_batch(launch) if self.is_batch else environment.of_step(launch)
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         for task in exited:

@@ -10,6 +10,11 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+#: what Python and slurmstepd have changed
+CHANGED_SIGNALS = (
+    signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP,
+    signal.SIGTERM,
+)  # fmt: skip
 FALLBACK_DIRECTORY = "/tmp"  # noqa: S108 - Slurm's own choice where the wanted directory is not there
 
 
@@ -175,12 +180,8 @@ def _say(text: str) -> None:
 
 
 def _become_program(identity: Identity, program: Program, environment: dict[str, str]) -> int:
-    for number in range(1, signal.NSIG):
-        try:
-            if signal.getsignal(number) is not signal.SIG_DFL:
-                signal.signal(number, signal.SIG_DFL)
-        except (OSError, ValueError):
-            continue
+    for number in CHANGED_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
     for wrong in set_limits(program.limits):
         _say(f"{program.prefix}: error: {wrong}")
     identity.become()
