@@ -52,6 +52,8 @@ DbdHost=localhost
 DbdAddr=127.0.0.1
 DbdPort={dbd}
 SlurmUser={user}
+AuthAltTypes=auth/jwt
+AuthAltParameters=jwt_key={base}/jwt.key
 StorageType=accounting_storage/sqlite
 StorageLoc={base}/accounting.db
 LogFile={base}/slurmdbd.log

@@ -47,6 +47,8 @@ class Settings:
         directory.write("slurm.conf", self.slurm_conf(directory))
         directory.write("slurmdbd.conf", self.slurmdbd_conf(directory))
         directory.write("gres.conf", self.gres_conf())
+        if not os.path.exists(directory["jwt_hs256.key"]):
+            directory.write("jwt_hs256.key", os.urandom(32).hex())
 
     def gres_conf(self) -> str:
         lines = []
@@ -112,6 +114,8 @@ DbdHost=localhost
 SlurmUser={user}
 CommunicationParameters=socket_dir={directory["run"]},no_tcp
 AuthType=auth/slurm
+AuthAltTypes=auth/jwt
+AuthAltParameters=jwt_key={directory["jwt_hs256.key"]}
 StorageType=accounting_storage/sqlite
 StorageLoc={directory["accounting.db"]}
 LogFile={directory["log/slurmdbd.log"]}
