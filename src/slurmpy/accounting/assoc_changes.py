@@ -333,7 +333,13 @@ def add_users(books: Books, args: Mapping[str, Any], actor: str, now: int) -> di
         user_assocs = []
         for cluster, account in targets:
             for partition in args.get("partitions") or ("",):
-                if books.assoc(cluster, account, name, partition) is not None:
+                existing = books.assoc(cluster, account, name, partition)
+                if existing is not None and (account, name) != ("root", "root"):
+                    continue
+                if existing is not None:
+                    # root's own was there before anybody asked for it: the first request for it is told as one
+                    user_assocs.append(limits.apply(books, existing, own_limits))
+                    books.put("associations", user_assocs[-1])
                     continue
                 has_default = bool(books.default_account(name, cluster))
                 is_default = account == default_account if default_account else not has_default
