@@ -1,0 +1,146 @@
+"""kill -9 at the worst moments: nothing is lost, nothing runs twice, nothing is left."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+from slurmpy.node import control, spool
+from slurmpy.node.processes import children
+
+from .conftest import STEP_BATCH, Cluster, batch, processes_with, wait_for
+
+
+def test_a_step_outlives_slurmd(cluster: Cluster) -> None:
+    node, out, go = cluster.node(), cluster.directory / "out", cluster.directory / "go"
+    script = f"echo up; while [ ! -e {go} ]; do sleep 0.02; done; echo down; exit 4"
+    node.call("launch_batch_job", **batch(5, script, standard_output=str(out)))
+    assert wait_for(lambda: out.exists() and out.read_text() == "up\n")
+    node.kill()
+    node.start()
+    assert cluster.controller.heard("register_node", count=2)["steps"] == ((5, STEP_BATCH, 0),)
+    node.call("launch_batch_job", **batch(5, script, standard_output=str(out)))  # still known
+    go.touch()
+    assert cluster.controller.heard("complete_batch_job", job_id=5)["exit_code"] == 4 << 8
+    assert out.read_text() == "up\ndown\n"
+
+
+def test_an_end_while_slurmd_is_dead(cluster: Cluster) -> None:
+    node, go = cluster.node(), cluster.directory / "go"
+    node.call("launch_batch_job", **batch(5, f"while [ ! -e {go} ]; do sleep 0.02; done; exit 4"))
+    node.kill()
+    go.touch()
+    assert wait_for(lambda: not node.live())
+    assert [end["exit_code"] for end in spool.ends(str(node.spool))] == [4 << 8]
+    node.start()
+    assert cluster.controller.heard("complete_batch_job", job_id=5)["exit_code"] == 4 << 8
+
+
+def test_an_end_while_slurmctld_is_dead(cluster: Cluster) -> None:
+    node = cluster.node()
+    cluster.controller.heard("register_node")
+    cluster.controller.stop()
+    node.call("launch_batch_job", **batch(5, "exit 4"))
+    assert wait_for(lambda: spool.ends(str(node.spool)))
+    node.kill()
+    node.start()
+    cluster.controller.start()
+    assert cluster.controller.heard("complete_batch_job", 15.0, job_id=5)["exit_code"] == 4 << 8
+    assert wait_for(lambda: not spool.ends(str(node.spool)))
+    node.kill()
+    node.start()  # and what was confirmed is not run again, though slurmd is a new one
+    count = len(cluster.controller.said)
+    node.call("launch_batch_job", **batch(5, "exit 4"))
+    assert not node.live()
+    assert [name for name, _ in cluster.controller.said[count:] if name == "complete_batch_job"] == []
+
+
+def test_a_job_that_was_to_end_when_slurmd_died(cluster: Cluster) -> None:
+    node = cluster.node()
+    node.call("launch_batch_job", **batch(5, "trap '' TERM; sleep 1; while :; do sleep 1; done"))
+    node.call("terminate_job", job_id=5, restart_cnt=0, reason="cancelled", kill_wait=1)
+    node.kill()
+    node.start()
+    assert cluster.controller.heard("complete_batch_job", job_id=5)["exit_code"] == signal.SIGKILL
+    cluster.controller.heard("epilog_complete", job_id=5)
+    assert wait_for(lambda: not list((node.spool / "ending").iterdir()))
+
+
+def test_a_killed_slurmstepd(cluster: Cluster) -> None:
+    node = cluster.node()
+    node.call("launch_batch_job", **batch(5, "(setsid sleep 954 &); sleep 955"))
+    assert wait_for(lambda: processes_with("sleep\x00955") and processes_with("sleep\x00954"))
+    pid = control.process_of(spool.socket_path(str(node.spool), 5, STEP_BATCH, 0))
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    end = cluster.controller.heard("complete_batch_job", job_id=5)
+    assert (end["exit_code"], end["reason"]) == (signal.SIGKILL, "stepd_died")
+    assert wait_for(lambda: not processes_with("sleep\x00955") and not processes_with("sleep\x00954"))
+    node.call("launch_batch_job", **batch(6, "(setsid sleep 944 &); sleep 945"))
+    assert wait_for(lambda: processes_with("sleep\x00945") and processes_with("sleep\x00944"))
+    pid = control.process_of(spool.socket_path(str(node.spool), 6, STEP_BATCH, 0))
+    assert pid is not None
+    node.kill()  # both of them
+    os.kill(pid, signal.SIGKILL)
+    node.start()
+    assert cluster.controller.heard("complete_batch_job", job_id=6)["exit_code"] == signal.SIGKILL
+    assert wait_for(lambda: not processes_with("sleep\x00945") and not processes_with("sleep\x00944"))
+
+
+def test_a_killed_spawner_is_replaced(cluster: Cluster) -> None:
+    node = cluster.node()
+    assert node.process is not None
+    cluster.controller.heard("register_node")
+    (spawner,) = children(node.process.pid)
+    os.kill(spawner, signal.SIGKILL)
+    cluster.controller.heard("register_node", count=2)
+    assert wait_for(lambda: node._answers())
+    node.call("launch_batch_job", **batch(5, "exit 4"))
+    assert cluster.controller.heard("complete_batch_job", job_id=5)["exit_code"] == 4 << 8
+
+
+def test_a_second_slurmd_of_the_node_is_refused(cluster: Cluster, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    cluster.node()
+    command = [sys.executable, "-m", "slurmpy.node.main", "-D", "-N", "n1", "-f", cluster.conf.path]
+    done = subprocess.run(command, capture_output=True, timeout=20)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"slurmd: fatal: another slurmd of node n1 is running")
+
+
+def test_kills_at_random_moments(cluster: Cluster) -> None:
+    """60 jobs, each of which must run exactly once and be told of exactly as it ended, under 8 kills of slurmd."""
+    node, log = cluster.node(), cluster.directory / "runs"
+    log.touch()
+    chance = random.Random(7)
+    waiting = {number: batch(number, f"echo {number} >> {log}; exit {number}") for number in range(1, 61)}
+    kills = 0
+
+    def done() -> set[int]:
+        return {args["job_id"] for name, args in list(cluster.controller.said) if name == "complete_batch_job"}
+
+    end = time.monotonic() + 40
+    while len(done()) < 60 and time.monotonic() < end:
+        for number in chance.sample(sorted(waiting), min(8, len(waiting))):
+            try:  # slurmctld launches again whatever it does not know to be launched
+                node.call("launch_batch_job", **waiting[number])
+            except Exception:
+                break
+            del waiting[number]
+            if chance.random() < 0.25 and kills < 8:
+                time.sleep(chance.random() * 0.02)
+                node.kill()
+                kills += 1
+                node.start()
+        time.sleep(0.01)
+    assert done() == set(range(1, 61))
+    assert kills >= 5
+    assert sorted(map(int, log.read_text().split())) == list(range(1, 61))
+    for name, args in cluster.controller.said:
+        if name == "complete_batch_job":
+            assert args["exit_code"] == args["job_id"] << 8
