@@ -149,8 +149,43 @@ def reservations() -> list[ReservationInfo]:
     return [one.copy(state="ACTIVE" if one.start_time <= now() < one.end_time else "INACTIVE") for one in found]
 
 
+@functools.cache
+def priorities() -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """The rows of sprio, out of its captures of single columns."""
+
+    def column(letter: str) -> list[str]:
+        name = f"o-{letter}_" if letter.isupper() else f"o-{letter}"
+        return captures("sprio")[name]["out"].split("\n")[1:-1]
+
+    factors = {"age": "a", "assoc": "b", "fairshare": "f", "jobsize": "j", "partition": "p", "qos": "q"}
+    weights = {"age": 1000, "assoc": 0, "fairshare": 10000, "jobsize": 1000, "partition": 2000, "qos": 5000}
+    columns = (
+        "job_id", "partition", "user_name", "user_id", "account", "qos", "cluster", "nice", "site", "priority", "tres",
+        *factors, *(f"{name}_weighted" for name in factors),
+    )  # fmt: skip
+    texts = {letter: column(letter) for letter in "iruonNSY" + "".join(factors.values())}
+    rows = []
+    for place, number in enumerate(texts["i"]):
+        values = [float(texts[letter][place]) for letter in factors.values()]
+        user = texts["u"][place]
+        rows.append((
+            int(number), texts["r"][place], user, USERS[user], texts["o"][place], texts["n"][place], "ref",
+            int(texts["N"][place]), int(texts["S"][place]), int(texts["Y"][place]), "",
+            *values, *(value * weight for value, weight in zip(values, weights.values(), strict=True)),
+        ))  # fmt: skip
+    return columns, rows
+
+
 class Conf:
     ClusterName = "ref"
+    PriorityType = "priority/multifactor"
+    PriorityWeightAge = 1000
+    PriorityWeightAssoc = 0
+    PriorityWeightFairShare = 10000
+    PriorityWeightJobSize = 1000
+    PriorityWeightPartition = 2000
+    PriorityWeightQOS = 5000
+    PriorityWeightTRES = ""
     AccountingStorageType = "accounting_storage/slurmdbd"
     path = "/dev/null"
 
@@ -166,6 +201,14 @@ class GoldenCluster:
 
     def query(self, what: str, fields: Any = (), where: dict[str, Any] | None = None, **more: Any) -> Answer:
         where = where or {}
+        if what == "priority":
+            columns, found = priorities()
+            jobs_asked = {one[0] for one in where["job_ids"]} if "job_ids" in where else None
+            rows = [
+                row for row in found
+                if (jobs_asked is None or row[0] in jobs_asked) and ("users" not in where or row[3] in where["users"])
+            ]  # fmt: skip
+            return Answer(columns, rows, {"now": now()})
         source: dict[str, Any] = {
             "jobs": jobs, "steps": steps, "nodes": nodes, "partitions": partitions, "reservations": reservations,
         }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Bad invocations of squeue and sinfo: the same message on the same stream, the same exit code."""
+"""Bad invocations of squeue, sinfo and their like: the same message on the same stream, the same exit code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import golden
 
 pytestmark = pytest.mark.skipif(bool(golden.MISSING), reason=golden.MISSING or "-")
 
-COMMANDS = ("squeue", "sinfo", "sprio", "sshare", "sstat", "sdiag")
+COMMANDS = ("squeue", "sinfo", "sprio")
 #: what needs the cluster itself
 LEFT_OUT = {
     "env-jwt-bad": "the token is judged by the cluster",
@@ -24,7 +24,7 @@ def names() -> list[str]:
     found = []
     for name, record in golden.captures("errors").items():
         words = golden.command(record)[2].split()
-        if words[0] in ("squeue", "sinfo") and name not in LEFT_OUT:
+        if words[0] in COMMANDS and name not in LEFT_OUT:
             found.append(name)
     return found
 

@@ -139,7 +139,10 @@ def _rows(
     answer = cluster.query("partitions", partition_fields, where)
     partitions = [PartitionInfo.from_wire(one) for one in answer.dicts()]
     now = float(answer.meta.get("now", 0))
-    answer = cluster.query("nodes", node_fields, {} if request.nodes is None else {"names": request.nodes})
+    where = {"future": True} if request.future or request.wants_future else {}
+    if request.nodes is not None:
+        where["names"] = request.nodes
+    answer = cluster.query("nodes", node_fields, where)
     nodes = {}
     for one in answer.dicts():
         nodes[one["name"]] = NodeInfo.from_wire(one)
@@ -325,7 +328,7 @@ class Request:
     def shows(self, node: NodeInfo) -> bool:
         """The filters over nodes."""
         state = node.state
-        if state & NodeState.BASE == NodeState.FUTURE and not self.future and not self._wants_future():
+        if state & NodeState.BASE == NodeState.FUTURE and not self.future and not self.wants_future:
             return False
         if self.dead and not state & NodeState.NOT_RESPONDING:
             return False
@@ -337,7 +340,8 @@ class Request:
             return True
         return any(all(sinfo_state.matches(state, name) for name in names) for names in self.states)
 
-    def _wants_future(self) -> bool:
+    @property
+    def wants_future(self) -> bool:
         return any(name.upper() in ("FUTURE", "FUTR") for names in self.states or () for name in names)
 
     def describe(self) -> str:

@@ -1,0 +1,31 @@
+"""sprio over the golden records prints the golden tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmpy.cli import sprio
+
+from . import golden
+
+pytestmark = pytest.mark.skipif(bool(golden.MISSING), reason=golden.MISSING or "-")
+
+#: what cannot come from these records, and why
+LEFT_OUT = {"o-y": "the factors of the captures are rounded"}
+
+
+def names() -> list[str]:
+    return [] if golden.MISSING else list(golden.captures("sprio"))
+
+
+@pytest.mark.parametrize("name", names())
+def test_capture(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name in LEFT_OUT:
+        pytest.skip(LEFT_OUT[name])
+    record = golden.captures("sprio")[name]
+    code, out, err = golden.play(sprio, record, monkeypatch)
+    assert code == int(record["rc"]), err
+    assert err == record["err"]
+    found, wanted = golden.normal(out), golden.normal(record["out"])
+    if sorted(found.split("\n")) != sorted(wanted.split("\n")):
+        assert found == wanted
