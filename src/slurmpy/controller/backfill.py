@@ -133,12 +133,12 @@ def run(state: State, now: int) -> list[Job]:
     seen: set[int] = set()
     per_user: dict[int, int] = {}
     hopeless: set[tuple[object, ...]] = set()
-    for key, name in pairs:
+    for key, lane in pairs:
         if tested >= parameter(state, "bf_max_job_test"):
             break
         job = state.pending.get(key[2])
-        partition = state.partitions.get(name)
-        if job is None or partition is None or key[2] in seen or line.keys.get(key[2], {}).get(name) != key:
+        partition = state.partitions.get(lane[0])
+        if job is None or partition is None or key[2] in seen or line.keys.get(key[2], {}).get(lane) != key:
             continue
         if partition.state not in ("UP", "DRAIN") or job.het_job_id:
             continue
@@ -146,7 +146,7 @@ def run(state: State, now: int) -> list[Job]:
         if limit and per_user.get(job.user_id, 0) >= limit:
             continue
         request = job_request.of(job)
-        same = (name, request.key, _seconds(job, partition), job.user_id if state.reservations else 0)
+        same = (lane, request.key, _seconds(job, partition), job.user_id if state.reservations else 0)
         if same in hopeless:
             continue
         tested += 1
@@ -175,11 +175,13 @@ def run(state: State, now: int) -> list[Job]:
     return started
 
 
-def _top(lists: dict[str, list[scheduler.Key]], count: int) -> list[tuple[scheduler.Key, str]]:
+def _top(
+    lists: dict[scheduler.Lane, list[scheduler.Key]], count: int
+) -> list[tuple[scheduler.Key, scheduler.Lane]]:
     """The first entries of the whole queue, without sorting all of it."""
     import heapq
 
-    heads = [((key, name) for key in entries[: count * 2]) for name, entries in lists.items()]
+    heads = [[(key, lane) for key in entries[: count * 2]] for lane, entries in lists.items()]
     merged = heapq.merge(*heads)
     return [entry for _, entry in zip(range(count * 2), merged, strict=False)]
 

@@ -41,6 +41,9 @@ UNJUDGED = ("None", "", "BeginTime", "Dependency", "JobHeldUser", "JobHeldAdmin"
 #: what Slurm says where the nodes that are up could not serve the job even if they were idle
 NODES_DOWN = "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
 
+#: (partition, reservation or ""): jobs wait for those before them in their lane; those of a reservation have their own
+Lane = tuple[str, str]
+
 #: jobs that a pass looks at in vain before it gives up (SchedulerParameters=default_queue_depth)
 QUEUE_DEPTH = 100
 
@@ -49,21 +52,21 @@ class Queue:
     """The scheduler's memory between passes, all of it derivable from the state."""
 
     def __init__(self) -> None:
-        self.lists: dict[str, list[Key]] = {}  # by partition, ascending; may hold keys that are no longer true
-        self.keys: dict[int, dict[str, Key]] = {}  # job id -> partition -> its true key
+        self.lists: dict[Lane, list[Key]] = {}  # ascending
+        self.keys: dict[int, dict[Lane, Key]] = {}  # job id -> where it is
         self.timers: list[tuple[int, int]] = []  # (when, job id): begin times, dependencies on time, reservations
         self.at_limit: dict[int, int] = {}  # arrays at their %limit: array id -> id of the waiting record
         self.running_tasks: dict[int, set[int]] = {}  # array id -> job ids of tasks started, for arrays with a %limit
         self.doomed: dict[int, Job] = {}  # waiting jobs that are to be cancelled
         self.more = False  # the last pass stopped at its limit of starts
 
-    def insert(self, name: str, key: Key) -> None:
-        insort(self.lists.setdefault(name, []), key)
-        self.keys.setdefault(key[2], {})[name] = key
+    def insert(self, lane: Lane, key: Key) -> None:
+        insort(self.lists.setdefault(lane, []), key)
+        self.keys.setdefault(key[2], {})[lane] = key
 
     def drop(self, job_id: int) -> None:
-        for name, key in self.keys.pop(job_id, {}).items():
-            entries = self.lists.get(name, [])
+        for lane, key in self.keys.pop(job_id, {}).items():
+            entries = self.lists.get(lane, [])
             at = bisect_left(entries, key)
             if at < len(entries) and entries[at] == key:
                 del entries[at]
@@ -208,7 +211,8 @@ def _enqueue(state: State, line: Queue, job: Job, now: int) -> bool:
         if reason:
             first_reason = first_reason or reason
             continue
-        line.insert(name, (-partition.priority_tier, -priority.in_partition(state, job, name), job.job_id))
+        rank = priority.in_partition(state, job, name)
+        line.insert((name, job.resv_name), (-partition.priority_tier, -rank, job.job_id))
         entered = True
     if not entered:
         set_reason(state, job, first_reason or "PartitionDown")
@@ -299,47 +303,45 @@ class _Pass:
         self.limit = limit if limit is not None else 1 << 30
         self.fresh = fresh
         self.started: list[Job] = []
-        self.failed_partitions: set[str] = set()
+        self.failed: set[Lane] = set()
         self.failed_requests: dict[tuple[object, ...], tuple[str, str]] = {}
         self.closed: set[str] = set()  # nodes that a job higher up waits for by name
         self.done: set[int] = set()  # jobs judged in this pass (they may be in several partitions)
 
     def walk(self) -> list[Job]:
         state, line = self.state, self.line
-        heads: list[tuple[Key, str, int]] = []
-        for name, entries in line.lists.items():
-            partition = state.partitions.get(name)
+        heads: list[tuple[Key, Lane, int]] = []
+        for lane, entries in line.lists.items():
+            partition = state.partitions.get(lane[0])
             if entries and partition is not None and partition.state in ("UP", "DRAIN"):
-                heads.append((entries[0], name, 0))
+                heads.append((entries[0], lane, 0))
         heapq.heapify(heads)
         depth = _queue_depth(state)
         while heads:
-            if len(self.started) >= self.limit:
-                line.more = True
+            if len(self.started) >= self.limit or depth <= 0:
                 break
-            if depth <= 0:
-                break
-            key, name, at = heads[0]
-            if name in self.failed_partitions:
+            key, lane, at = heads[0]
+            if lane in self.failed:
                 heapq.heappop(heads)
                 continue
-            entries = line.lists[name]
+            entries = line.lists[lane]
             before = len(self.started)
             stays = True
             if key[2] not in self.done:
-                stays = self.consider(state.pending.get(key[2]), state.partitions[name], name)
+                stays = self.consider(state.pending.get(key[2]), state.partitions[lane[0]])
                 depth -= len(self.started) == before
             # whatever started has left the lists, so the next entry has moved to its place
             if at < len(entries) and entries[at] == key and stays:
                 at += 1
             if at < len(entries):
-                heapq.heapreplace(heads, (entries[at], name, at))
+                heapq.heapreplace(heads, (entries[at], lane, at))
             else:
                 heapq.heappop(heads)
+        line.more = len(self.started) >= self.limit
         self.leave_reasons()
         return self.started
 
-    def consider(self, job: Job | None, partition: Partition, name: str) -> bool:
+    def consider(self, job: Job | None, partition: Partition) -> bool:
         """Try to start a job (all the tasks of an array that fit). Returns whether it stays in the queue."""
         if job is None:
             return True
@@ -450,8 +452,8 @@ class _Pass:
         if request.required and len(request.required) >= request.min_nodes:
             self.closed.update(request.required)
             self.failed_requests.clear()
-        elif not job.resv_name:
-            self.failed_partitions.add(partition.name)
+        else:
+            self.failed.add((partition.name, job.resv_name))
 
     def make_room(self, job: Job, partition: Partition, fence: reservations.Barriers, closed: set[str]) -> bool:
         """Ask running jobs of lower rank to go, where that would help."""
