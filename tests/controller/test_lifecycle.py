@@ -217,7 +217,7 @@ def test_silent_node_goes_down_and_comes_back(tmp_path: Path) -> None:
     async def test(c: Cluster) -> None:
         _hold_all(c)
         job_id = await c.submit(required_nodes="n2", requeue=False)
-        await c.until(lambda: c.slurmd["n2"].running)
+        await c.until(lambda: c.state.jobs[job_id]._launched)
         await c.slurmd["n2"].stop()
         node = c.state.nodes["n2"]
         node._last_response -= 1000
@@ -354,7 +354,7 @@ def test_full_disk_refuses_and_recovers(tmp_path: Path) -> None:
             works(state)
 
         store.commit = commit  # type: ignore[method-assign]
-        with pytest.raises(SlurmError, match="I/O error|disk is full"):
+        with pytest.raises(SlurmError, match=r"I/O error|disk is full"):
             await c.submit()
         assert not c.state.jobs
         assert not any(s.launches for s in c.slurmd.values())

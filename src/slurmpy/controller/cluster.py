@@ -79,7 +79,7 @@ def _node(
     conf: SlurmConf, line: Any, name: str, hostname: str, address: str, port: int, files: dict[str, list[Any]]
 ) -> Node:
     node = Node(
-        name=name, hostname=hostname, address=address, port=port, cluster_name=conf.ClusterName, boards=line.Boards,
+        name=name, hostname=hostname, address=address, port=port, boards=line.Boards,
         sockets=line.Sockets // max(1, line.Boards), cores=line.CoresPerSocket, threads=line.ThreadsPerCore,
         cpus=line.CPUs, effective_cpus=line.CPUs, real_memory=line.RealMemory, temporary_disk=line.TmpDisk,
         weight=line.Weight, features=tuple(line.Features), active_features=tuple(line.Features), gres=line.Gres or "",
@@ -351,9 +351,9 @@ def _recover_job(state: State, job: Job) -> None:
         log.error(f"JobId={job.job_id} ran on {','.join(gone)}, which slurm.conf has no more")
         job._completing -= frozenset(gone)
     state.add_job(job)
-    if job._allocation and (job.is_running or job.is_suspended or job.is_completing):
+    if job._allocation:
         job.job_resources = select.job_resources(state, job)
-    elif job._allocation:
+    if job._allocation and not (job.is_running or job.is_suspended or job.is_completing):
         for name in job._allocation:
             if name in state.nodes:
                 state.nodes[name]._jobs.pop(job.job_id, None)

@@ -19,8 +19,12 @@ from slurmpy.controller.store import Store
 from slurmpy.controller.timers import Timers
 from slurmpy.core.errors import SlurmError
 from slurmpy.data_parser.stream import FragmentCache
+from slurmpy.rpc import methods
 from slurmpy.rpc.log import log
 from slurmpy.rpc.server import Peer
+
+#: how long a turn waits for more when nobody but nodes waits for its commit, seconds
+GATHER = 0.002
 
 #: after a commit failed (a full disk), how long until the next try, seconds
 COMMIT_RETRY = 1.0
@@ -73,6 +77,7 @@ class Controller:
         self.accounting: Any = None  # accounting_link.AccountingLink
         self._loop = asyncio.get_running_loop()
         self._flush_handle: asyncio.Handle | None = None
+        self._gathering = False  # the handle is a timer that nobody is in a hurry for
         self._waiters: list[asyncio.Future[None]] = []
         self._after: list[Callable[[], None]] = []
         self._schedule_wanted = False
@@ -106,25 +111,33 @@ class Controller:
 
     # ---------------------------------------------------------------- turns
 
-    def changed(self) -> None:
-        """Something may have changed: the turn's end is due."""
+    def changed(self, hurry: bool = True) -> None:
+        """Something may have changed: the turn's end is due, or, if there is no hurry, a little later with others."""
         if self._flush_handle is None:
+            self._gathering = not hurry
+            if hurry:
+                self._flush_handle = self._loop.call_soon(self._flush)
+            else:
+                self._flush_handle = self._loop.call_later(GATHER, self._flush)
+        elif hurry and self._gathering:
+            self._gathering = False
+            self._flush_handle.cancel()
             self._flush_handle = self._loop.call_soon(self._flush)
 
     def schedule(self) -> None:
         """The scheduler is to look at the queue at the end of this turn, or as soon as it may again."""
         self._schedule_wanted = True
-        self.changed()
+        self.changed(hurry=False)
 
     def after_commit(self, call: Callable[[], None]) -> None:
         self._after.append(call)
-        self.changed()
+        self.changed(hurry=False)
 
-    def committed(self) -> asyncio.Future[None]:
+    def committed(self, hurry: bool = True) -> asyncio.Future[None]:
         """Done when all that has been changed so far is in the store; raises SlurmError if it cannot be written."""
         future: asyncio.Future[None] = self._loop.create_future()
         self._waiters.append(future)
-        self.changed()
+        self.changed(hurry)
         return future
 
     def _flush(self) -> None:
@@ -204,12 +217,12 @@ class Controller:
             assert error is not None
             log.exception("task", error)
 
-    def wrap(self, methods: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[[Peer, dict[str, Any]], Any]]:
+    def wrap(self, table: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[[Peer, dict[str, Any]], Any]]:
         """Handlers for the server: a plain function's answer waits for the commit of what it changed."""
         import inspect
 
         wrapped: dict[str, Callable[[Peer, dict[str, Any]], Any]] = {}
-        for name, function in methods.items():
+        for name, function in table.items():
             if inspect.isasyncgenfunction(function):
                 wrapped[name] = self._wrap_stream(name, function)
             elif inspect.iscoroutinefunction(function):
@@ -228,6 +241,8 @@ class Controller:
         statistics.rpc_user_time[uid] = statistics.rpc_user_time.get(uid, 0) + took
 
     def _wrap_plain(self, name: str, function: Callable[..., Any]) -> Callable[[Peer, dict[str, Any]], Any]:
+        hurry = methods.SLURMCTLD[name] != methods.NODE
+
         def handler(peer: Peer, args: dict[str, Any]) -> Any:
             began = time.perf_counter()
             self.now()
@@ -236,16 +251,16 @@ class Controller:
                 value = function(self, peer, args)
             finally:
                 if self.state.version != version or self.store.dirty(self.state):
-                    self.changed()
+                    self.changed(hurry)
                 self._count(name, peer, began)
             if self.store.dirty(self.state):
-                return self._answer_after_commit(value)
+                return self._answer_after_commit(value, hurry)
             return value
 
         return handler
 
-    async def _answer_after_commit(self, value: Any) -> Any:
-        await self.committed()
+    async def _answer_after_commit(self, value: Any, hurry: bool) -> Any:
+        await self.committed(hurry)
         return value
 
     def _wrap_async(self, name: str, function: Callable[..., Any]) -> Callable[[Peer, dict[str, Any]], Any]:

@@ -288,7 +288,7 @@ def end_step(
         return
     ctl.state.remove_step(job, step)
     usage = report.get("usage") or step._usage
-    killed = job._kill_time and job.is_finished
+    killed = job._kill_time and (job.is_finished or job._requeue is not None)
     if out_of_memory:
         base = JobState.OUT_OF_MEMORY
     elif killed and status & 0x7F:

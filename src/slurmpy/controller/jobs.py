@@ -94,20 +94,22 @@ def run_backfill(ctl: Controller, _key: Any = None) -> None:
     from slurmpy.controller import backfill
 
     state = ctl.state
+    statistics = ctl.statistics
+    statistics.bf_when = state.now
     began = time.perf_counter()
-    ctl.at("backfill", 0, state.now + backfill.interval(state))
-    if not state.pending:
-        return
-    started = backfill.run(state, state.now)
+    started = backfill.run(state, state.now) if state.pending else []
     for job in started:
         begin(ctl, job)
     _act_on_decisions(ctl)
-    statistics = ctl.statistics
+    took = time.perf_counter() - began
+    # requests wait while it runs, so it gets a tenth of the time at most
+    ctl.at("backfill", 0, time.time() + max(backfill.interval(state), 10 * took))
+    if not state.pending and not started:
+        return
     statistics.bf_cycles += 1
-    statistics.bf_last = int((time.perf_counter() - began) * 1e6)
+    statistics.bf_last = int(took * 1e6)
     statistics.bf_max = max(statistics.bf_max, statistics.bf_last)
     statistics.bf_total += statistics.bf_last
-    statistics.bf_when = state.now
     statistics.bf_queue_length = len(state.pending)
     statistics.bf_backfilled += len(started)
     statistics.bf_backfilled_total += len(started)
@@ -153,10 +155,12 @@ def begin(ctl: Controller, job: Job) -> None:
     for name in job._allocation:
         nodes.refresh(ctl, state.nodes[name])
     records.job_start(ctl, job)
+    if job.array_job_id != job.job_id and job.array_job_id in state.pending:
+        state.pending[job.array_job_id].eligible_time = 0  # that of the tasks which still wait is open
     ctl.statistics.jobs_started += 1
     if job.batch_flag and not (job.het_job_id and job.het_job_offset):
         step = batch_step(ctl, job)
-        records.step_start(ctl, job, step)
+        records.step_start(ctl, job, step, tres_allocated=records.batch_tres(job._allocation[job.batch_host]))
         ctl.after_commit(lambda: launch.batch(ctl, job))
     if ctl.events.listening(job):
         ctl.after_commit(lambda: ctl.events.publish(job, {"event": "started"}))
@@ -165,13 +169,11 @@ def begin(ctl: Controller, job: Job) -> None:
 def batch_step(ctl: Controller, job: Job) -> Step:
     """The step that the batch script runs in."""
     node = job.batch_host
-    held = job._allocation[node]
-    request = job._request
     step = Step(
         job_id=job.job_id, step_id=STEP_BATCH, name="batch", user_id=job.user_id, user_name=job.user_name,
-        partition=job.partition, state=JobState.RUNNING, nodes=node, node_count=1, number_cpus=held.cpus,
-        number_tasks=1, tasks_per_node=(1,), start_time=ctl.state.now, cluster=job.cluster,
-        tres_alloc_str=records.batch_tres(held),
+        partition=job.partition, state=JobState.RUNNING, nodes=node, node_count=1, number_tasks=1, tasks_per_node=(1,),
+        start_time=ctl.state.now, cluster=job.cluster, distribution="Unknown", cpu_frequency_minimum=0,
+        cpu_frequency_maximum=0, cpu_frequency_governor=0,
     )  # fmt: skip
     if job.array_job_id:
         step.array_job_id, step.array_task_id = job.array_job_id, job.array_task_id
@@ -181,8 +183,6 @@ def batch_step(ctl: Controller, job: Job) -> Step:
         value = getattr(job, name)
         if value:
             setattr(step, name, value)
-    if request is not None and request.submit_line:
-        step.submit_line = request.submit_line
     step._running_on = frozenset((node,))
     step._exclusive = False
     job._steps[STEP_BATCH] = step

@@ -60,9 +60,9 @@ def job_complete(ctl: Controller, job: Job, **extra: Any) -> None:
     ctl.store.add_record(item)
 
 
-def step_start(ctl: Controller, job: Job, step: Step) -> None:
+def step_start(ctl: Controller, job: Job, step: Step, **extra: Any) -> None:
     if wanted(ctl):
-        ctl.store.add_record(dbd_messages.step_record(step, job.submit_time, "step_start"))
+        ctl.store.add_record(dbd_messages.step_record(step, job.submit_time, "step_start", **extra))
 
 
 def step_complete(

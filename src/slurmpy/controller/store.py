@@ -130,6 +130,7 @@ class Store:
         self._cache: dict[int, tuple[str, tuple[str, ...]]] = {}  # the last scripts read
         self._spool: list[dict[str, Any]] = []  # to be written
         self._meta: dict[str, Any] = {}
+        self._confirmed = 0
         self._written_id = -1
         found = self._db.execute("select seq from sqlite_sequence where name = 'spool'").fetchone()
         self.last_seq = int(found[0]) if found else 0
@@ -225,6 +226,8 @@ class Store:
                         last_seq += 1
                         rows.append((last_seq, pack(item)))
                     db.executemany("insert into spool values (?, ?)", rows)
+                if self._confirmed:
+                    db.execute("delete from spool where seq <= ?", (self._confirmed,))
                 if state.next_id != self._written_id:
                     db.execute("insert or replace into meta values ('next_id', ?)", (pack(state.next_id),))
                 for name, value in self._meta.items():
@@ -238,6 +241,7 @@ class Store:
             raise SlurmError("SLURM_ERROR", f"cannot write {self.path}: {error}") from error
         self.last_seq = last_seq
         self._written_id = state.next_id
+        self._confirmed = 0
         self._spool.clear()
         self._scripts.clear()
         self._meta.clear()
@@ -259,15 +263,16 @@ class Store:
     def spooled(self, after: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
         """(number of the first, the records) of the oldest committed records with numbers above `after`."""
         sql = "select seq, item from spool where seq > ? order by seq limit ?"
-        rows = self._db.execute(sql, (after, limit)).fetchall()
+        rows = self._db.execute(sql, (max(after, self._confirmed), limit)).fetchall()
         return (rows[0][0] if rows else 0), [unpack(row[1]) for row in rows]
 
     def confirm(self, seq: int) -> None:
-        """slurmdbd has all records up to this number. Not urgent: a record sent twice changes nothing."""
-        self._db.execute("delete from spool where seq <= ?", (seq,))
+        """slurmdbd has all records up to this number; they go with the next commit (sent twice they do no harm)."""
+        self._confirmed = seq
 
     def spool_size(self) -> int:
-        return int(self._db.execute("select count(*) from spool").fetchone()[0])
+        sql = "select count(*) from spool where seq > ?"
+        return int(self._db.execute(sql, (self._confirmed,)).fetchone()[0])
 
     # ---------------------------------------------------------------- recovery
 
