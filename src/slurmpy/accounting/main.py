@@ -142,7 +142,7 @@ def run(argv: list[str]) -> int:
     if isinstance(options, int):
         return options
     from slurmpy.conf import slurmdbd_conf
-    from slurmpy.rpc.daemon import Daemon
+    from slurmpy.rpc.daemon import Daemon, refuse
 
     from .database import Database
 
@@ -151,9 +151,8 @@ def run(argv: list[str]) -> int:
         if options.check:
             return _check(conf)
         Database(conf).check()
-    except SlurmError as error:
-        sys.stderr.write(f"slurmdbd: fatal: {error.message}\n")
-        return 1
+    except (SlurmError, OSError) as error:
+        return refuse("slurmdbd", error)
     if options.nice:
         os.nice(options.nice)
     daemon = Daemon(

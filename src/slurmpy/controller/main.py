@@ -30,7 +30,7 @@ from slurmpy.controller.control import Controller
 from slurmpy.controller.state import State
 from slurmpy.core.errors import SlurmError
 from slurmpy.rpc import methods
-from slurmpy.rpc.daemon import Daemon
+from slurmpy.rpc.daemon import Daemon, refuse
 from slurmpy.rpc.log import LEVELS, log
 from slurmpy.rpc.server import Server
 
@@ -141,12 +141,8 @@ def run(argv: list[str]) -> int:
     try:
         conf = slurm_conf.load(path)
         _become_slurm_user(conf)
-    except SlurmError as error:
-        sys.stderr.write(f"slurmctld: fatal: {error.message}\n")
-        return 1
-    except OSError as error:
-        sys.stderr.write(f"slurmctld: fatal: {error.filename or path}: {error.strerror}\n")
-        return 1
+    except (SlurmError, OSError) as error:
+        return refuse("slurmctld", error)
     log_file = options.log_file or conf.SlurmctldLogFile
     if options.nice:
         try:

@@ -219,13 +219,10 @@ def run(argv: Sequence[str], invoked: Sequence[str] = ()) -> int:
         return _print_hardware()
     try:
         return _daemon(options, argv, invoked)
-    except SlurmError as error:
-        sys.stderr.write(f"slurmd: fatal: {error.message}\n")
-        return 1
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"slurmd: fatal: {place}{error.strerror or error}\n")
-        return 1
+    except (SlurmError, OSError) as error:
+        from slurmpy.rpc.daemon import refuse
+
+        return refuse("slurmd", error)
 
 
 def _daemon(options: dict[str, Any], argv: Sequence[str], invoked: Sequence[str]) -> int:

@@ -256,7 +256,7 @@ def main(argv: list[str]) -> int:
     except Exception as error:
         log.exception("did not start", error)
         message = getattr(error, "message", None) or f"{getattr(error, 'strerror', None) or error}"
-        tell(str(message))
+        tell("; ".join((*getattr(error, "details", ()), str(message))))
         return 1
     if problem:
         log.error(problem)

@@ -15,10 +15,22 @@ from slurmpy.core.errors import SlurmError
 
 from .log import log
 
-__all__ = ["READY", "Daemon", "log"]
+__all__ = ["READY", "Daemon", "log", "refuse"]
 
 #: The descriptor on which a supervisor wants to hear that the daemon serves ("\\n") or why it does not.
 READY = "SLURMPY_READY_FD"
+
+
+def refuse(name: str, error: SlurmError | OSError) -> int:
+    """Says on stderr why a daemon does not start, every wrong line of its configuration first; the exit code, 1."""
+    for detail in getattr(error, "details", ()):
+        sys.stderr.write(f"{name}: error: {detail}\n")
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"{name}: fatal: {place}{error.strerror or error}\n")
+    else:
+        sys.stderr.write(f"{name}: fatal: {error.message}\n")
+    return 1
 
 
 class Daemon:
