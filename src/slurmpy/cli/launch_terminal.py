@@ -49,7 +49,7 @@ class Terminal:
             import tty
 
             self._before = termios.tcgetattr(0)
-            tty.setraw(0)
+            tty.setraw(0, termios.TCSADRAIN)  # what was typed ahead is for the tasks
 
     def give_back(self) -> None:
         if self._before is not None:
