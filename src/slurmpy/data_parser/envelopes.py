@@ -123,7 +123,7 @@ ENVELOPES: dict[str, Table] = {
         "jobs",
         ListOf(Table("job_state_entry", dict, (F("job_id", STRING), F("state", JOB_STATE))), "job_state_entries"),
     ),
-    "none": _envelope("openapi_resp"),
+    "none": Table("openapi_resp", dict, (F("errors", ERRORS), F("warnings", WARNINGS), F("meta", META))),
     "submit": _envelope(
         "openapi_job_submit_response", F("job_id", INT32), F("step_id", STRING), F("job_submit_user_msg", STRING)
     ),

@@ -145,7 +145,7 @@ JOBS = _condition(
     F("reason", WORDS),
     F("reservation", WORDS),
     F("reservation_id", WORDS),
-    F("state", JOB_STATE),
+    F("state", STATES),
     F("step", WORDS),
     F("end_time", TIMESTAMP),
     F("start_time", TIMESTAMP),

@@ -47,9 +47,9 @@ class Settings:
             given, self.listen = getopt.gnu_getopt(argv, letters, [long for _, long, _, _ in OPTIONS if long])
         except getopt.GetoptError as error:
             raise Fatal(f"{error.msg}\n{usage()}") from None
-        self.auth = AUTH
+        self.auth: tuple[str, ...] = AUTH
         self.versions = tuple(registry.VERSIONS)
-        self.families = ("slurm", "slurmdb")
+        self.families: tuple[str, ...] = ("slurm", "slurmdb")
         self.conf = ""
         self.verbose = 0
         self.show = ""
@@ -106,6 +106,8 @@ def run(argv: list[str]) -> int:
             return 0
         return _serve(settings)
     except (Fatal, SlurmError) as error:
+        for detail in getattr(error, "details", ()):
+            sys.stderr.write(f"{NAME}: error: {detail}\n")
         sys.stderr.write(f"{NAME}: fatal: {error}\n")
         return 1
 
@@ -202,9 +204,11 @@ def _serve(settings: Settings) -> int:
         date_header=False,
         timeout_keep_alive=60,
     )
+    paths = [listener.getsockname() for listener in sockets]
     asyncio.run(_until_told(uvicorn.Server(config), sockets))
-    for listener in sockets:
-        listener.close()
+    for path in paths:
+        if isinstance(path, str) and os.path.exists(path):
+            os.unlink(path)
     return 0
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from slurmpy.data_parser.envelopes import RELEASE
 from slurmpy.data_parser.plugin import Plugin
-from slurmpy.data_parser.types import Type
+from slurmpy.data_parser.types import BOOLEAN, Type
 
 from .endpoints import ENDPOINTS, Endpoint
 
@@ -59,7 +59,7 @@ def operation(endpoint: Endpoint, plugin: Plugin) -> dict[str, Any]:
         "parameters": [
             *(_parameter(name, "path", {"type": "string"}) for name in _PLACE.findall(endpoint.path)),
             *(
-                _parameter(field.path, "query", _query_schema(field.type))
+                _parameter(field.path, "query", _query_schema(field.type), field.type is BOOLEAN)
                 for field in (endpoint.query.fields if endpoint.query is not None else ())
             ),
         ],
@@ -77,22 +77,17 @@ def _published(plugin: Plugin, kind: str) -> Type:
 
 
 def _content(plugin: Plugin, type: Type) -> dict[str, Any]:
-    return {
-        "content": {
-            "application/json": {"schema": plugin.reference(type)},
-            "application/x-yaml": {"schema": plugin.reference(type)},
-        }
-    }
+    return {"content": {"application/json": {"schema": plugin.reference(type)}}}
 
 
-def _parameter(name: str, where: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _parameter(name: str, where: str, schema: dict[str, Any], may_be_empty: bool = False) -> dict[str, Any]:
     return {
         "name": name,
         "in": where,
         "required": where == "path",
         "style": "simple" if where == "path" else "form",
         "explode": False,
-        "allowEmptyValue": False,
+        "allowEmptyValue": may_be_empty,
         "allowReserved": False,
         "schema": schema,
     }

@@ -73,14 +73,8 @@ def _is_empty(content: bytes) -> bool:
 
 async def get_jobs_state(call: Call) -> Reply:
     fields = (
-        "job_id",
-        "job_state",
-        "array_job_id",
-        "array_task_id",
-        "array_task_string",
-        "het_job_id",
-        "het_job_offset",
-    )
+        "job_id", "job_state", "array_job_id", "array_task_id", "array_task_string", "het_job_id", "het_job_offset",
+    )  # fmt: skip
     wanted = [int(word) for word in call.query().get("job_id") or () if word.isdecimal()]
     where: dict[str, Any] = {"all": True}
     if wanted:
@@ -121,6 +115,8 @@ async def submit_job(call: Call) -> Reply:
         first.argv = ()
     sent = tuple(job.to_wire() for job in (first, *described[1:]))
     try:
+        if not all(job.current_working_directory for job in (first, *described[1:])):
+            raise SlurmError("ESLURM_MISSING_WORK_DIR")
         answer = await call.slurmctld.call("submit_batch_job", {"descriptions": sent})
     except SlurmError as error:
         call.slurm_error(error, "Batch job submission failed", "slurm_submit_batch_job()")

@@ -351,8 +351,8 @@ async def get_jobs(call: Call) -> Reply:
         chosen = [_job_id(word.partition(".")[0]) for word in asked["step"]]
         where["jobs"] = tuple(one for one in chosen if one is not None)
         where["start"] = 1
-    if "state" in asked:
-        where["states"] = (asked["state"],)
+    if asked.get("state"):
+        where["states"] = tuple(asked["state"])
     now = int(time.time())
     if asked.get("start_time"):
         where["start"] = asked["start_time"]
@@ -524,6 +524,62 @@ async def post_clusters(call: Call) -> Reply:
     return call.failed()
 
 
+async def post_accounts_association(call: Call) -> Reply:
+    body = call.body("openapi_accounts_add_cond_resp")
+    condition, short = body.get("association_condition") or {}, body.get("account") or {}
+    limits = dict(condition.get("association") or {})
+    args = {
+        "names": tuple(condition.get("accounts", ())),
+        "clusters": tuple(condition.get("clusters", ())),
+        "parent": limits.pop("parent_account", ""),
+        "limits": limits,
+        **short,
+    }
+    answer = await _change(call, "add_accounts", args, "slurmdb_accounts_add_cond", "op_handler_accounts_association")
+    if answer is None:
+        return call.failed()
+    return call.reply("accounts_added", added_accounts=answer.get("text", ""))
+
+
+async def post_users_association(call: Call) -> Reply:
+    body = call.body("openapi_users_add_cond_resp")
+    condition, short = body.get("association_condition") or {}, body.get("user") or {}
+    args = {
+        "names": tuple(condition.get("users", ())),
+        **{name: tuple(condition.get(name, ())) for name in ("accounts", "clusters", "partitions", "wckeys")},
+        "limits": dict(condition.get("association") or {}),
+        "admin_level": short.get("administrator_level", ""),
+        "default_account": short.get("default_account", ""),
+        "default_wckey": short.get("default_wckey", ""),
+    }
+    answer = await _change(call, "add_users", args, "slurmdb_users_add_cond", "op_handler_users_association")
+    if answer is None:
+        return call.failed()
+    return call.reply("users_added", added_users=answer.get("text", ""))
+
+
+async def post_config(call: Call) -> Reply:
+    """All kinds of objects in one body, in the order in which they need each other."""
+    for post in (post_clusters, post_qos, post_accounts, post_users, post_associations, post_wckeys):
+        await _within_config(call, post)
+        if call.context.errors:
+            break
+    return call.failed()
+
+
+async def _within_config(call: Call, post: Callable[[Call], Any]) -> None:
+    """One part of the body; what is not of that part is no unknown field here."""
+    whole = call.raw_body
+    part = _PARTS[post.__name__]
+    if isinstance(whole, dict) and whole.get(part):
+        call.raw_body = {part: whole[part]}
+        await post(call)
+        call.raw_body = whole
+
+
+_PARTS = {f"post_{part}": part for part in ("clusters", "qos", "accounts", "users", "associations", "wckeys")}
+
+
 async def _change(call: Call, method: str, args: dict[str, Any], function: str, source: str) -> Any:
     """The daemon's answer, or None with the error noted."""
     try:
@@ -570,6 +626,7 @@ async def delete_qos(call: Call) -> Reply:
 
 
 async def delete_cluster(call: Call) -> Reply:
+    call.query()
     where = {"names": (call.path["cluster_name"],)}
     return await _delete(
         call, "delete_clusters", where, "clusters_removed", "deleted_clusters", "names", "slurmdb_clusters_remove",

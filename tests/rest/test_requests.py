@@ -1,0 +1,271 @@
+"""slurmrestd beside real daemons: what it answers to reads, to submissions and changes, and to what is wrong."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from slurmpy.data_parser import registry
+from slurmpy.rest.endpoints import ENDPOINTS
+
+from .conftest import Answer, Rest
+
+V = "/slurm/v0.0.42"
+DB = "/slurmdb/v0.0.42"
+#: what a submission needs
+JOB = {"current_working_directory": "/tmp", "environment": ["PATH=/usr/bin:/bin"]}
+
+pytestmark = pytest.mark.xdist_group("rest")
+
+
+def _submit(rest: Rest, script: str = "#!/bin/sh\ntrue\n", version: str = "v0.0.42", **job: Any) -> Answer:
+    return rest("POST", f"/slurm/{version}/job/submit", {"script": script, "job": {**JOB, **job}})
+
+
+def _until(rest: Rest, number: int, states: set[str]) -> dict[str, Any]:
+    for _ in range(200):
+        (job,) = rest("GET", f"{V}/job/{number}").document["jobs"]
+        if states & set(job["job_state"]):
+            return dict(job)
+        time.sleep(0.1)
+    raise AssertionError(f"job {number} is {job['job_state']} because of {job['state_reason']}")
+
+
+def _schemas() -> dict[str, Any]:
+    """Of v0.0.42, without the required paths that no validator knows."""
+    return {
+        name: {**schema, "required": [path for path in schema.get("required", ()) if "/" not in path]}
+        for name, schema in registry.get("v0.0.42").schemas().items()
+    }
+
+
+READS = [
+    endpoint
+    for endpoint in ENDPOINTS
+    if endpoint.method == "GET" and "{" not in endpoint.path and endpoint.path not in ("/reconfigure/", "/shares")
+]
+
+
+@pytest.mark.parametrize("endpoint", READS, ids=lambda endpoint: endpoint.family + endpoint.path)
+def test_reads_validate(rest: Rest, endpoint: Any) -> None:
+    query = "?user=nobody" if endpoint.path == "/association/" else ""
+    answer = rest("GET", f"/{endpoint.family}/v0.0.42{endpoint.path}{query}")
+    assert answer.status == 200, answer.body
+    document = answer.document
+    assert document["errors"] == []
+    plugin = {"slurm": "openapi/slurmctld", "slurmdb": "openapi/slurmdbd"}[endpoint.family]
+    assert document["meta"]["plugin"]["type"] == plugin
+    if "state" in endpoint.path or "instance" in endpoint.path:
+        return  # their answers are other than the document says, as the real daemon's are
+    component = registry.get("v0.0.42").envelopes[endpoint.answer].name
+    schema = {"$ref": f"#/components/schemas/v0.0.42_{component}", "components": {"schemas": _schemas()}}
+    errors = [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(document)]
+    assert [error for error in errors if not error.startswith("None is not of type")] == []
+
+
+@pytest.mark.parametrize("version", registry.VERSIONS)
+def test_every_version_answers(rest: Rest, version: str) -> None:
+    for path in ("ping", "nodes", "partitions", "jobs", "diag"):
+        answer = rest("GET", f"/slurm/{version}/{path}")
+        assert answer.status == 200
+        assert answer.document["meta"]["plugin"]["data_parser"] == f"data_parser/{version}"
+    assert ("primary" in rest("GET", f"/slurm/{version}/ping").document["pings"][0]) == (version == "v0.0.42")
+
+
+def test_a_job_from_submission_to_accounting(rest: Rest) -> None:
+    answer = _submit(rest, "#!/bin/sh\nsleep 0.2; exit 3\n", name="rest", tasks=1, comment="via REST")
+    assert answer.status == 200, answer.body
+    assert answer.document["warnings"] == []
+    number = answer.document["job_id"]
+    job = _until(rest, number, {"FAILED"})
+    assert (job["name"], job["comment"], job["exit_code"]["return_code"]["number"]) == ("rest", "via REST", 3)
+    for _ in range(50):
+        found = rest("GET", f"{DB}/job/{number}").document["jobs"]
+        if found and found[0]["state"]["current"] == ["FAILED"]:
+            break
+        time.sleep(0.1)
+    assert found[0]["exit_code"]["return_code"]["number"] == 3
+    assert found[0]["name"] == "rest"
+    states = rest("GET", f"{V}/jobs/state").document["jobs"]
+    assert {"job_id": str(number), "state": ["FAILED"]} in states
+
+
+def test_hold_update_and_cancel(rest: Rest) -> None:
+    answer = _submit(rest, hold=True, time_limit={"set": True, "number": 5})
+    number = answer.document["job_id"]
+    assert [warning["source"] for warning in answer.document["warnings"]] == ["slurm_submit_batch_job()"] * 2
+    answer = rest("POST", f"{V}/job/{number}", {"comment": "updated", "time_limit": {"set": True, "number": 7}})
+    assert (answer.status, answer.document["results"]) == (200, None)
+    (job,) = rest("GET", f"{V}/job/{number}").document["jobs"]
+    assert (job["comment"], job["time_limit"]["number"], job["hold"]) == ("updated", 7, True)
+    bad = rest("POST", f"{V}/job/{number}", {"partition": "nosuch"})
+    assert (bad.status, bad.errors) == (500, [(2000, "slurm_update_job2()")])
+    unknown = rest("POST", f"{V}/job/{number}", {"nosuch": 1}).document["warnings"]
+    assert unknown == [
+        {
+            "description": 'Ignoring unknown field "nosuch" of type 64 bit integer in DATA_PARSER_JOB_DESC_MSG',
+            "source": "#/nosuch/",
+        }
+    ]
+    assert rest("DELETE", f"{V}/job/{number}").document["status"] == []
+    again = rest("DELETE", f"{V}/job/{number}").document["status"]
+    assert [(entry["error"]["code"], entry["step_id"]) for entry in again] == [(2021, str(number))]
+    assert rest("DELETE", f"{V}/job/99999").document["status"][0]["error"]["code"] == 2017
+    assert "status" not in rest("DELETE", f"/slurm/v0.0.41/job/{number}").document
+
+
+def test_older_versions_tell_the_result_of_a_submission(rest: Rest) -> None:
+    answer = _submit(rest, version="v0.0.41", hold=True)
+    result = answer.document["result"]
+    assert result == {
+        "job_id": answer.document["job_id"],
+        "step_id": "batch",
+        "error_code": 2042,
+        "error": "Job is in held state, pending scheduler release",
+        "job_submit_user_msg": "",
+    }
+    rest("DELETE", f"{V}/job/{result['job_id']}")
+
+
+@pytest.mark.parametrize(
+    ("job", "number"),
+    [
+        ({"partition": "nosuch"}, 2000),
+        ({"array": "abc"}, 2081),
+        ({"dependency": "nonsense"}, 2038),
+        ({"current_working_directory": None}, 2063),
+        ({"nodes": "99"}, 2014),
+    ],
+)
+def test_submissions_that_slurmctld_refuses(rest: Rest, job: dict[str, Any], number: int) -> None:
+    answer = _submit(rest, **job)
+    assert answer.status == 500, answer.body
+    assert answer.errors == [(number, "slurm_submit_batch_job()")]
+    assert answer.reason == "INTERNAL ERROR"
+
+
+def test_bodies_that_make_no_job(rest: Rest) -> None:
+    for body in (None, {}, {"job": JOB}):
+        answer = rest("POST", f"{V}/job/submit", body)
+        assert (answer.status, answer.errors) == (422, [(9000, "_job_post")])
+    assert _submit(rest, time_limit="abc").errors == [(9202, "#/job/time_limit/")]
+    assert rest("POST", f"{V}/job/submit", "[1,2]", headers=_typed(rest)).errors == [(9209, "#/")]
+    malformed = rest("POST", f"{V}/job/submit", '{"job":', headers=_typed(rest))
+    assert (malformed.status, malformed.body) == (400, b"Unable to parse query.")
+    many = _submit(rest, tasks="many")
+    assert (many.status, many.document["errors"]) == (200, [])
+    assert many.document["warnings"][0]["source"] == "#/job/tasks/"
+
+
+def _typed(rest: Rest, kind: str = "application/json") -> dict[str, str]:
+    return {"X-SLURM-USER-NAME": "root", "X-SLURM-USER-TOKEN": rest.token(), "Content-Type": kind}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "errors"),
+    [
+        ("/job/99999", 404, [(2017, "_handle_job_get")]),
+        ("/job/abc", 422, [(9000, "op_handler_job")]),
+        ("/job/0", 422, [(9000, "op_handler_job")]),
+        ("/node/nosuch", 200, [(0, "_dump_nodes")]),
+        ("/partition/nosuch", 422, [(9000, "op_handler_partition")]),
+        ("/reservation/nosuch", 422, [(9000, "op_handler_reservation")]),
+        ("/jobs?update_time=abc", 422, [(9202, "#/update_time/"), (9000, "op_handler_jobs")]),
+    ],
+)
+def test_what_there_is_not(rest: Rest, path: str, status: int, errors: list[tuple[int, str]]) -> None:
+    answer = rest("GET", V + path)
+    assert (answer.status, answer.errors) == (status, errors)
+
+
+def test_paths_methods_and_headers(rest: Rest) -> None:
+    for method, path, status, body in (
+        ("GET", f"{V}/nosuch", 404, b"Unable find requested URL"),
+        ("GET", "/", 404, b"Unable find"),
+        ("GET", "/slurm/v9.9.99/jobs", 404, b"Unable find"),
+        ("PATCH", f"{V}/ping", 404, b"Unable find"),
+        ("GET", f"{V}/node/n%ZZ", 400, b"Unable to parse URL path."),
+        ("HEAD", f"{V}/ping", 411, b""),
+    ):
+        answer = rest(method, path)
+        assert answer.status == status
+        assert answer.body.startswith(body)
+        assert ("Connection", "Close") in answer.headers
+    assert rest("GET", "/slurm//v0.0.42/ping/").status == 200
+    assert rest("GET", f"{V}/node/n%31").document["nodes"][0]["name"] == "n1"
+    headers = {"X-SLURM-USER-NAME": "root", "X-SLURM-USER-TOKEN": rest.token()}
+    xml = rest("GET", f"{V}/ping", headers={**headers, "Accept": "application/xml"})
+    assert (xml.status, xml.body) == (415, b"Accept content type is unknown")
+    answer = rest("GET", f"{V}/ping", headers={**headers, "Accept": "application/yaml"})
+    assert dict(answer.headers)["Content-Type"] == "application/yaml"
+    assert yaml.safe_load(answer.body)["pings"][0]["pinged"] == "UP"
+
+
+def test_who_is_let_in(rest: Rest) -> None:
+    assert rest("GET", f"{V}/ping", headers={}).status == 401
+    assert rest("GET", f"{V}/ping", headers={"X-SLURM-USER-NAME": "root"}).status == 401
+    bearer = {"Authorization": f"Bearer {rest.token()}"}
+    assert rest("GET", f"{V}/ping", headers=bearer).document["pings"][0]["responding"]
+    bad = {"X-SLURM-USER-NAME": "root", "X-SLURM-USER-TOKEN": "bad"}
+    answer = rest("GET", f"{V}/jobs", headers=bad)
+    assert (answer.status, answer.reason) == (511, "Network Authentication Required")
+    assert answer.errors == [(1007, "slurm_load_jobs()")]
+    assert not rest("GET", f"{V}/ping", headers=bad).document["pings"][0]["responding"]
+    assert rest("GET", f"{V}/ping", unix=True).document["pings"][0]["responding"]
+    assert rest("GET", "/openapi/v3", headers={}).status == 401
+
+
+def test_nothing_has_changed(rest: Rest) -> None:
+    later = int(time.time()) + 1000
+    answer = rest("GET", f"{V}/partitions?update_time={later}")
+    assert (answer.status, answer.headers, answer.body) == (304, [], b"")
+    answer = rest("GET", f"{V}/jobs?update_time={later}")
+    assert answer.document["jobs"] == []
+    assert answer.document["warnings"][0]["description"].startswith(f"No job changes since update_time[{later}]=")
+
+
+def test_the_openapi_document(rest: Rest) -> None:
+    document = rest("GET", "/openapi/v3").document
+    assert "/slurm/v0.0.40/jobs/" in document["paths"]
+    assert "v0.0.41_openapi_job_info_resp" in document["components"]["schemas"]
+
+
+def test_accounts_and_users(rest: Rest) -> None:
+    account = {"name": "restacct", "description": "rest", "organization": "org"}
+    assert rest("POST", f"{DB}/accounts", {"accounts": [account]}).errors == []
+    (found,) = rest("GET", f"{DB}/account/restacct").document["accounts"]
+    assert {name: found[name] for name in account} == account
+    assert rest("GET", f"{DB}/account/nosuch").document["warnings"][0]["source"] == "_dump_accounts"
+    cluster = rest("GET", f"{DB}/clusters").document["clusters"][0]["name"]
+    place = {"account": "restacct", "cluster": cluster}
+    added = rest("POST", f"{DB}/associations", {"associations": [{**place, "user": ""}, {**place, "user": "restuser"}]})
+    assert added.errors == [], added.body
+    (assoc,) = rest("GET", f"{DB}/association?user=restuser&account=restacct&cluster={cluster}").document[
+        "associations"
+    ]
+    assert (assoc["user"], assoc["is_default"]) == ("restuser", True)
+    assert rest("GET", f"{DB}/association/").errors == [(9211, "_dump_assoc_cond")]
+    (user,) = rest("GET", f"{DB}/user/restuser").document["users"]
+    assert user["default"]["account"] == "restacct"
+    qos = {"name": "restqos", "description": "rest", "priority": {"set": True, "number": 5}}
+    assert rest("POST", f"{DB}/qos", {"qos": [qos]}).errors == []
+    (found,) = rest("GET", f"{DB}/qos/restqos").document["qos"]
+    assert found["priority"]["number"] == 5
+    assert rest("DELETE", f"{DB}/qos/restqos").document["removed_qos"] == ["restqos"]
+    assert rest("DELETE", f"{DB}/user/restuser").document["removed_users"] == ["restuser"]
+    assert rest("DELETE", f"{DB}/account/restacct").document["removed_accounts"] == ["restacct"]
+    gone = rest("DELETE", f"{DB}/account/restacct")
+    assert (gone.status, gone.body) == (304, b"")
+
+
+def test_plain_users_may_not_change_accounts(rest: Rest) -> None:
+    answer = rest("POST", f"{DB}/accounts", {"accounts": [{"name": "x", "description": "", "organization": ""}]},
+                  user="nobody")  # fmt: skip
+    assert answer.status == 500
+    assert answer.document["errors"][0]["error_number"] == 2002
+    denied = rest("GET", f"{DB}/diag", user="nobody")
+    assert (denied.status, denied.errors) == (500, [(2002, "slurmdb_get_stats")])
