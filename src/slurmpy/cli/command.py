@@ -301,6 +301,10 @@ class Command:
         if row.long == "--version":
             raise Stop(0, out=version_text())
         if row.long == "--autocomplete":
+            if (value or "")[:1] == ":":
+                from .candidates import candidates
+
+                raise Stop(0, out="".join(f"{word}\n" for word in candidates(self.name, value or "")))
             wanted = (value or "").lstrip("-")
             names = sorted(row.long for row in self.options if not row.hidden and row.long[2:].startswith(wanted))
             raise Stop(0, out="".join(f"{name}\n" for name in names))
