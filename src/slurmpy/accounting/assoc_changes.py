@@ -54,36 +54,49 @@ def chosen_clusters(books: Books, names: Sequence[str]) -> list[str]:
     return sorted(set(names), key=collate) if names else books.cluster_names()
 
 
-def _assoc_info(assoc: Association, now: int) -> str:
+def _assoc_info(books: Books, assoc: Association, now: int) -> str:
     parts = [f"mod_time={now}", f"acct='{assoc.account}'"]
     if assoc.user:
         parts += [f"is_def={int(assoc.is_default)}", f"user='{assoc.user}'", f"`partition`='{assoc.partition}'"]
     else:
         parts += ["is_def=65534", f"parent_acct='{assoc.parent_account}'", "user=''"]
-    parts += [f"id_parent='{assoc.parent_id}'", f"lineage='{assoc.lineage}'", f"shares={assoc.shares_raw}"]
-    for column, field in (
-        ("grp_jobs", "grp_jobs"),
-        ("grp_jobs_accrue", "grp_jobs_accrue"),
-        ("grp_submit_jobs", "grp_submit_jobs"),
-        ("grp_wall", "grp_wall"),
-        ("max_jobs", "max_jobs"),
-        ("max_jobs_accrue", "max_jobs_accrue"),
-        ("min_prio_thresh", "min_prio_threshold"),
-        ("max_submit_jobs", "max_submit_jobs"),
-        ("max_wall_pj", "max_wall_duration_per_job"),
-        ("priority", "priority"),
-    ):
-        value = getattr(assoc, field)
-        parts.append(f"{column}={'NULL' if value is None else value}")
-    parts += ["def_qos_id=NULL", "qos=''", "delta_qos=''"]
-    return ", ".join(parts)
+    parts += [f"id_parent='{assoc.parent_id}'", f"lineage='{assoc.lineage}'"]
+    return ", ".join([*parts, *cluster_changes.limit_columns(assoc), "def_qos_id=NULL", *tres_columns(books, assoc),
+                      "qos=''", "delta_qos=''"])  # fmt: skip
+
+
+#: TRES limits: (column, field)
+_TRES_COLUMNS = (
+    ("grp_tres", "grp_tres"),
+    ("grp_tres_mins", "grp_tres_mins"),
+    ("grp_tres_run_mins", "grp_tres_run_mins"),
+    ("max_tres_pj", "max_tres_per_job"),
+    ("max_tres_pn", "max_tres_per_node"),
+    ("max_tres_pa", "max_tres_per_account"),
+    ("max_tres_pu", "max_tres_per_user"),
+    ("max_tres_mins_pj", "max_tres_mins_per_job"),
+    ("max_tres_run_mins_pa", "max_tres_run_mins_per_account"),
+    ("max_tres_run_mins_pu", "max_tres_run_mins_per_user"),
+    ("min_tres_pj", "min_tres_per_job"),
+)
+
+
+def tres_columns(books: Books, record: Any) -> list[str]:
+    """TRES limits by id, as the log of transactions has them."""
+    parts = []
+    for column, field in _TRES_COLUMNS:
+        text = getattr(record, field, "")
+        if text:
+            counts = (part.partition("=") for part in text.split(","))
+            ids = ",".join(f"{books.tres_ids.get(name, 0)}={count}" for name, _, count in counts)
+            parts.append(f"{column}='{ids}'")
+    return parts
 
 
 def _add(books: Books, assoc: Association, actor: str, now: int) -> Association:
     books.put("associations", assoc)
-    books.log(
-        "Add Associations", actor, f"id_assoc={assoc.id}", _assoc_info(books.effective(assoc), now), now, assoc.cluster
-    )
+    info = _assoc_info(books, books.effective(assoc, limits=False), now)
+    books.log("Add Associations", actor, f"id_assoc={assoc.id}", info, now, assoc.cluster)
     return assoc
 
 
@@ -91,12 +104,18 @@ def _add(books: Books, assoc: Association, actor: str, now: int) -> Association:
 
 
 def add_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
-    """``names``, ``clusters``, ``parent``, ``description``, ``organization``, ``limits`` -> ``text`` and ``added``."""
+    """``names``, ``clusters``, ``parent``, ``description``, ``organization``, ``limits`` -> ``text`` and ``added``.
+
+    ``bare``: the accounts themselves, without associations and with no other texts than those given.
+    """
     names = [check_name("account", str(name)) for name in args.get("names") or ()]
     parent = str(args.get("parent") or "root")
     own_limits = dict(args.get("limits") or {})
     clusters = chosen_clusters(books, args.get("clusters") or ())
     description, organization = str(args.get("description") or ""), str(args.get("organization") or "")
+    bare = bool(args.get("bare"))
+    if bare:
+        clusters = []
     for cluster in clusters:
         if books.assoc(cluster, parent) is None:
             raise SlurmError("SLURM_ERROR", f"No parent account '{parent}' on cluster '{cluster}'")
@@ -105,8 +124,10 @@ def add_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int) ->
         if name not in books.accounts:
             account = Account(
                 name=name,
-                description=description or name,
-                organization=organization or (parent if parent != "root" else name),
+                description=description if args.get("bare") else description or name,
+                organization=organization
+                if args.get("bare")
+                else organization or (parent if parent != "root" else name),
                 flags=tuple(args.get("flags") or ()),
                 creation_time=now,
             )
@@ -307,7 +328,7 @@ def _default_removed(assocs: Sequence[Association]) -> SlurmError:
 
 def add_users(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
     """``names``, ``clusters``, ``accounts``, ``partitions``, ``wckeys``, ``admin_level``, ``default_account``,
-    ``default_wckey``, ``limits`` -> ``text`` and ``added``."""
+    ``default_wckey``, ``limits`` -> ``text`` and ``added``. ``bare``: the users themselves, with no association."""
     names = [check_name("user", str(name)) for name in args.get("names") or ()]
     accounts = [str(name) for name in args.get("accounts") or ()]
     own_limits = dict(args.get("limits") or {})
@@ -328,6 +349,11 @@ def add_users(books: Books, args: Mapping[str, Any], actor: str, now: int) -> di
                 targets.append((cluster, account))
             else:
                 notes.append(f"No account {account} on cluster {cluster}, skipping.\n")
+    for name in names if args.get("bare") else ():
+        if name not in books.users:
+            books.put("users", User(name=name, administrator_level=level or "None", creation_time=now))
+            books.log("Add Users", actor, name, f"admin_level={_LEVEL_NUMBERS.get(level, 1)}", now)
+            new.append(name)
     for name in names:
         known = name in books.users
         user_assocs = []
@@ -339,7 +365,9 @@ def add_users(books: Books, args: Mapping[str, Any], actor: str, now: int) -> di
                 if existing is not None:
                     # root's own was there before anybody asked for it: the first request for it is told as one
                     user_assocs.append(limits.apply(books, existing, own_limits))
+                    _add(books, user_assocs[-1].copy(is_default=False), actor, now)
                     books.put("associations", user_assocs[-1])
+                    books.next_id("associations", cluster)  # which uses up an id in Slurm's database too
                     continue
                 has_default = bool(books.default_account(name, cluster))
                 is_default = account == default_account if default_account else not has_default

@@ -323,7 +323,7 @@ class Books:
                     names.append(delta[1:])
                 elif delta[0] == "-" and delta[1:] in names:
                     names.remove(delta[1:])
-        return tuple(sorted((name for name in names if name in self.qos_ids), key=collate))
+        return tuple(name for name in names if name in self.qos_ids)
 
     def default_qos(self, assoc: Association) -> str:
         return next((one.default_qos for one in self.chain(assoc) if one.default_qos), "")

@@ -43,6 +43,8 @@ def _open(work: Work) -> Callable[[Service, Peer, dict[str, Any]], Any]:
 
 
 async def add_accounts(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
+    if args.get("bare"):
+        service.permissions.need_operator(peer)
     service.permissions.need_accounts(peer, [str(args.get("parent") or "root")])
     return await _run(service, peer, args, assoc_changes.add_accounts)
 
@@ -104,6 +106,8 @@ async def add_users(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
     try:
         if args.get("admin_level"):
             service.permissions.need_level_for(peer, str(args["admin_level"]))
+        if args.get("bare") or args.get("wckeys"):
+            service.permissions.need_operator(peer)
         service.permissions.need_accounts(peer, accounts)
     except SlurmError as error:
         raise SlurmError(error.name, f"Problem adding user associations: {error.message}") from error
@@ -118,8 +122,10 @@ async def modify_users(service: Service, peer: Peer, args: dict[str, Any]) -> An
         if not (own and set(changes) <= {"default_account", "default_wckey"} and not args.get("limits")):
             if changes:
                 raise SlurmError("ESLURM_ACCESS_DENIED")
-            matching = assoc_changes.matching_users(service.books, where)
-            permissions.need_accounts(peer, {assoc.account for assoc in matching})
+            # what is none of a coordinator's is not found, as Slurm has it
+            mine = tuple(permissions.coordinates(peer))
+            wanted = [name for name in where.get("accounts") or mine if name in mine]
+            args = {**args, "where": {**where, "accounts": tuple(wanted) or ("\0",)}}
     if "admin_level" in changes:
         permissions.need_level_for(peer, str(changes["admin_level"]))
         for name in where.get("names") or service.books.users:
@@ -166,7 +172,8 @@ def add_clusters(books: Books, args: Mapping[str, Any], actor: str, now: int) ->
             continue
         cluster = cluster_changes.add_cluster(books, name, actor, now)
         if args.get("set"):
-            books.put("clusters", cluster.copy(**args["set"]))
+            values = qos_changes.only("cluster", args["set"], qos_changes.CLUSTER_FIELDS)
+            books.put("clusters", cluster.copy(**values))
         root = books.assoc(name, "root")
         if root is not None and args.get("limits"):
             books.put("associations", limits.apply(books, root, args["limits"]))

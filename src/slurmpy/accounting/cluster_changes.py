@@ -23,7 +23,27 @@ def ensure_tres(books: Books, labels: Iterable[str], actor: str, now: int, clust
         books.log("Add TRES", actor, f"id={number}", f"type='{kind}', name='{name}'", now, cluster)
 
 
-def add_cluster(books: Books, name: str, actor: str, now: int, **limits: Any) -> Cluster:
+def limit_columns(assoc: Association) -> list[str]:
+    """Shares and limits as the log of transactions has them."""
+    parts = [f"shares={assoc.shares_raw}"]
+    for column, field in (
+        ("grp_jobs", "grp_jobs"),
+        ("grp_jobs_accrue", "grp_jobs_accrue"),
+        ("grp_submit_jobs", "grp_submit_jobs"),
+        ("grp_wall", "grp_wall"),
+        ("max_jobs", "max_jobs"),
+        ("max_jobs_accrue", "max_jobs_accrue"),
+        ("min_prio_thresh", "min_prio_threshold"),
+        ("max_submit_jobs", "max_submit_jobs"),
+        ("max_wall_pj", "max_wall_duration_per_job"),
+        ("priority", "priority"),
+    ):
+        value = getattr(assoc, field)
+        parts.append(f"{column}={'NULL' if value is None else value}")
+    return parts
+
+
+def add_cluster(books: Books, name: str, actor: str, now: int, registers: bool = False) -> Cluster:
     """A cluster that the books did not have: its root account and root user with the QOS normal."""
     cluster = Cluster(name=name, id=max((c.id for c in books.clusters.values()), default=0) + 1, creation_time=now)
     books.put("clusters", cluster)
@@ -35,8 +55,9 @@ def add_cluster(books: Books, name: str, actor: str, now: int, **limits: Any) ->
     root = Association(
         id=books.next_id("associations", name), cluster=name, account="root", qos_own=normal, creation_time=now
     )
-    books.put("associations", root.copy(**limits))
-    books.log("Add Clusters", actor, name, f"mod_time={now}, shares=1, qos=',1,', federation='', features=''", now)
+    books.put("associations", root)
+    info = [f"mod_time={now}", *limit_columns(root), "def_qos_id=NULL", "qos=',1,'", "federation=''", "fed_id=0"]
+    books.log("Add Clusters", actor, name, ", ".join([*info, "fed_state=0", "features=''"]), now)
     user = Association(
         id=books.next_id("associations", name),
         cluster=name,
@@ -46,24 +67,22 @@ def add_cluster(books: Books, name: str, actor: str, now: int, **limits: Any) ->
         creation_time=now,
     )
     books.put("associations", user)
-    books.log(
-        "Add Associations",
-        actor,
-        f"id_assoc={user.id}",
-        f"mod_time={now}, acct='root', user='root', `partition`='', lineage='/0-root/', shares=1, is_def=1",
-        now,
-        name,
-    )
+    columns = limit_columns(user)
+    columns.insert(5, "is_def=1")
+    info = [f"mod_time={now}", "acct='root'", "user='root'", "`partition`=''", "id_parent='1'", "lineage='/0-root/'"]
+    flags = ["flags=0"] if registers else []
+    text = ", ".join([*info, *columns, "def_qos_id=NULL", *flags, "qos=''", "delta_qos=''"])
+    for _ in range(2):  # told when it is made and when the cluster first says so
+        books.log("Add Associations", actor, f"id_assoc={user.id}", text, now, name)
     return cluster
 
 
 def register(books: Books, name: str, args: Mapping[str, Any], actor: str, now: int) -> int:
     """What a slurmctld says of its cluster when it starts; returns the cluster's id."""
-    cluster = books.clusters.get(name) or add_cluster(books, name, actor, now)
+    cluster = books.clusters.get(name) or add_cluster(books, name, actor, now, registers=True)
     labels = [str(label) for label in args.get("tres_types") or ()]
     tres = str(args.get("tres") or "")
     counts = dict(tres_text.parse(tres)) if tres else {}
-    ensure_tres(books, [*labels, *counts], actor, now, name)
     changes: dict[str, Any] = {}
     wanted = {
         "control_host": str(args.get("host") or ""),
@@ -72,7 +91,8 @@ def register(books: Books, name: str, args: Mapping[str, Any], actor: str, now: 
         "nodes": str(args.get("nodes") or ""),
         "node_count": counts.get("node", 0),
         "tres": tres_text.render(counts),
-        "flags": tuple(args.get("flags") or ()),
+        # several slurmd's on one host are normal here
+        "flags": tuple(args.get("flags") or ("MULTIPLE_SLURMD",)),
     }
     for field, value in wanted.items():
         if getattr(cluster, field) != value:
@@ -83,9 +103,10 @@ def register(books: Books, name: str, args: Mapping[str, Any], actor: str, now: 
         if said:
             info = (
                 f"control_host='{wanted['control_host']}', control_port={wanted['control_port']}, "
-                f"last_port={wanted['control_port']}, rpc_version={wanted['rpc_version']}"
+                f"last_port={wanted['control_port']}, rpc_version={wanted['rpc_version']}, dimensions=1, flags=129"
             )
             books.log("Modify Clusters", actor, f"name='{name}'", info, now)
+    ensure_tres(books, [*labels, *counts], actor, now, name)
     return cluster.id
 
 
@@ -111,8 +132,11 @@ def add_wckey(books: Books, cluster: str, user: str, name: str, actor: str, now:
 
 def add_wckeys_of_jobs(books: Books, cluster: str, wanted: Iterable[tuple[str, str]], now: int) -> None:
     """``*name`` is what a job has that named none: the user's default, or none at all for users without."""
-    for user, name in wanted:
-        if name == "*" and not wckey_id(books, cluster, user, ""):
-            add_wckey(books, cluster, user, "", "root", now, default=True)
-        if not wckey_id(books, cluster, user, name):
-            add_wckey(books, cluster, user, name, "root", now, default=False)
+    for user, asked in wanted:
+        for name in ("", asked) if asked == "*" else (asked,):
+            if wckey_id(books, cluster, user, name):
+                continue
+            key = Wckey(id=books.next_id("wckeys", cluster), cluster=cluster, user=user, name=name, creation_time=now)
+            books.put("wckeys", key)
+            info = f"mod_time={now}, user='{user}', wckey_name='{name}', is_def=0"
+            books.log("Add WCKeys", "root", f"id_wckey={key.id}", info, now, cluster)

@@ -29,10 +29,11 @@ async def dump(service: Service, peer: Peer, args: dict[str, Any]) -> AsyncItera
     what = str(args.get("what"))
     if what != "jobs":
         raise SlurmError("SLURM_ERROR", f"slurmdbd has no document of {what}")
-    from slurmpy.data_parser import stream
+    from slurmpy.data_parser import stream, tres
 
     where = service.permissions.jobs_filter(peer, args.get("where") or {})
     books, now = service.books, int(time.time())
+    tres.learn((one.id, one.type, one.name) for one in books.tres.values())
 
     def pieces(connection: Any) -> Iterator[bytes]:
         return _joined(stream.answer(args, records(connection, books, where, now), kind="slurmdb_jobs", now=now))

@@ -9,11 +9,13 @@ from slurmpy.core.errors import SlurmError
 from slurmpy.core.records.accounting import Cluster, Federation, Qos, Resource
 
 from . import limits
-from .assoc_changes import check_name
+from .assoc_changes import check_name, tres_columns
 from .books import Books, collate
 
 #: fields of a QOS that a change may set
 _SETTABLE = frozenset(Qos.FIELDS) - {"id", "name", "creation_time"}
+_RESOURCE_FIELDS = frozenset(("type", "server_type", "description", "count", "flags", "last_consumed"))
+CLUSTER_FIELDS = frozenset(("classification", "federation", "features", "fed_id", "fed_state"))
 _TRES = frozenset(name for name in Qos.FIELDS if "_tres" in name)
 
 
@@ -48,6 +50,14 @@ QOS_FLAGS = (
     "DenyOnLimit", "EnforceUsageThreshold", "NoReserve", "PartitionMaxNodes", "PartitionMinNodes", "OverPartQOS",
     "PartitionTimeLimit", "RequiresReservation", "NoDecay", "Relative", "UsageFactorSafe",
 )  # fmt: skip
+
+
+def only(kind: str, values: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, Any]:
+    """`values` if all of them may be set; raises SlurmError otherwise."""
+    for name in values:
+        if name not in allowed:
+            raise SlurmError("SLURM_ERROR", f"a {kind} has no {name} to be set")
+    return dict(values)
 
 
 def _loops(books: Books) -> bool:
@@ -105,8 +115,16 @@ def _qos_info(books: Books, qos: Qos, now: int) -> str:
         parts.append(f"{column}={'NULL' if value is None else value}")
     if qos.preempt:
         parts.append("preempt='," + "".join(f"{books.qos_ids[name]}," for name in qos.preempt) + "'")
-    parts.append(f"priority={qos.priority}")
-    return ", ".join(parts)
+    modes = {"": 0, "OFF": 0, "SUSPEND": 1, "REQUEUE": 2, "CANCEL": 8, "WITHIN": 0x4000, "GANG": 0x8000}
+    parts += [
+        f"preempt_exempt_time={'NULL' if qos.preempt_exempt_time is None else qos.preempt_exempt_time}",
+        f"preempt_mode={modes.get(qos.preempt_mode, 0)}",
+        f"priority={qos.priority}",
+        f"usage_factor={qos.usage_factor:f}",
+        f"usage_thres={'NULL' if qos.usage_threshold is None else format(qos.usage_threshold, 'f')}",
+        f"limit_factor={'NULL' if qos.limit_factor is None else format(qos.limit_factor, 'f')}",
+    ]
+    return ", ".join([*parts, *tres_columns(books, qos)])
 
 
 _BITS = {
@@ -180,7 +198,7 @@ def add_resources(books: Books, args: Mapping[str, Any], actor: str, now: int) -
 
     -> ``added`` ((name, server, ((cluster, allowed), ...)), ...)
     """
-    server, values = str(args.get("server") or "slurmdb"), dict(args.get("set") or {})
+    server, values = str(args.get("server") or "slurmdb"), only("resource", args.get("set") or {}, _RESOURCE_FIELDS)
     clusters = [str(name) for name in args.get("clusters") or ()]
     allowed = int(args.get("allowed") or 0)
     for name in clusters:
@@ -196,7 +214,12 @@ def add_resources(books: Books, args: Mapping[str, Any], actor: str, now: int) -
         if old is None:
             old = Resource(id=books.next_id("resources"), name=name, server=server, description=name)
             old = old.copy(**values)
-            books.log("Add Resource", actor, str(old.id), f"name='{name}', server='{server}'", now)
+            info = [f"mod_time={now}", f"count={old.count}", f"description='{old.description}'"]
+            if old.server_type:
+                info.append(f"manager='{old.server_type}'")
+            books.log("Add Resources", actor, str(old.id), ", ".join([*info, "type=1"]), now)
+        for cluster, share in new:
+            books.log("Add Resources", actor, f"{old.id}@{cluster}", f"mod_time={now}, allowed={share}", now)
         resource = old.copy(clusters=old.clusters + new)
         _check_allowed(resource)
         books.put("resources", resource.copy(allocated=sum(share for _, share in resource.clusters)))
@@ -225,7 +248,8 @@ def _matching_resources(books: Books, where: Mapping[str, Any]) -> list[Resource
 
 def modify_resources(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
     """``where`` (names, servers, clusters), ``set``, ``allowed`` -> ``changed``."""
-    where, values, allowed = args.get("where") or {}, dict(args.get("set") or {}), args.get("allowed")
+    where, allowed = args.get("where") or {}, args.get("allowed")
+    values = only("resource", args.get("set") or {}, _RESOURCE_FIELDS)
     changed = []
     for one in _matching_resources(books, where):
         altered = one.copy(**values) if values else one
@@ -269,7 +293,7 @@ def delete_resources(books: Books, args: Mapping[str, Any], actor: str, now: int
 
 def modify_clusters(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
     """``where``, ``set`` (classification, federation, features, fed_state), ``limits`` (of the root association)."""
-    where, values = args.get("where") or {}, dict(args.get("set") or {})
+    where, values = args.get("where") or {}, only("cluster", args.get("set") or {}, CLUSTER_FIELDS)
     names = [name for name in books.cluster_names() if not where.get("names") or name in where["names"]]
     for name in names:
         cluster: Cluster = books.clusters[name]

@@ -189,6 +189,8 @@ def associations(service: Service, peer: Peer, where: Where) -> list[Any]:
         if where.get("own_only"):
             own = assoc.qos_own or tuple(delta if delta[0] == "-" else delta[1:] for delta in sorted(assoc.delta_qos))
             record = assoc.copy(qos=tuple(sorted(own, key=collate)), lineage=record.lineage, parent_id=record.parent_id)
+        if not record.user and record.account != "root":
+            record = record.copy(is_default=True)
         if where.get("qos") and not set(record.qos) & set(where["qos"]):
             continue
         if where.get("default_qos") and record.default_qos not in where["default_qos"]:
@@ -399,10 +401,7 @@ def config(service: Service, peer: Peer, args: dict[str, Any]) -> dict[str, Any]
     """slurmdbd.conf as it is in force: names and values (no password)."""
     from slurmpy.conf import slurmdbd_conf
 
-    rows = getattr(slurmdbd_conf, "shown", None)
-    if rows is not None:
-        return {"rows": tuple(rows(service.conf))}
-    return {"rows": ()}
+    return {"rows": tuple(slurmdbd_conf.shown(service.conf, service.boot_time))}
 
 
 def stats(service: Service, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:

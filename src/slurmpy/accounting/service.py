@@ -45,7 +45,7 @@ class Service:
         self.lock = asyncio.Lock()
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.subscribers: set[Subscriber] = set()
-        self.started = int(time.time())
+        self.boot_time = self.started = int(time.time())
         self.counts: dict[str, list[int]] = {}  # method: [calls, microseconds]
         self.user_counts: dict[str, list[int]] = {}
         self.roll_ups: dict[str, list[int]] = {}  # period: [last run, cycles, last, longest, total microseconds]

@@ -558,6 +558,9 @@ def _document(session: Session, entity: str, specs: Specs) -> int:
             by_owner.setdefault(row[entity], []).append(records.Association.from_wire(row))
         for _, record in found:
             record._associations = tuple(by_owner.get(record.name, ()))
+    from ..data_parser import tres
+
+    tres.learn(session.query("tres", {}, ("id", "type", "name")).rows)
     pieces = json_output.records(
         session.cluster.conf,
         NAME,

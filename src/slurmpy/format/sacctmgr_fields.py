@@ -73,6 +73,10 @@ def words(key: str) -> Cell:
     return lambda row: ",".join(row.get(key) or ())
 
 
+def sorted_words(key: str) -> Cell:
+    return lambda row: ",".join(sorted(row.get(key) or (), key=str.upper))
+
+
 def flags(key: str) -> Cell:
     return lambda row: ",".join(row.get(key) or ()) or "None"
 
@@ -151,6 +155,19 @@ def _tree_account(row: Row) -> str:
 
 def _nothing(row: Row) -> str:
     return ""
+
+
+_CLUSTER_FLAGS = {
+    "REGISTERING": "Registering",
+    "MULTIPLE_SLURMD": "MultipleSlurmd",
+    "FRONT_END": "FrontEnd",
+    "FEDERATION": "Federation",
+    "EXTERNAL": "External",
+}
+
+
+def _cluster_flags(row: Row) -> str:
+    return ",".join(_CLUSTER_FLAGS.get(flag, flag) for flag in row.get("flags") or ()) or "None"
 
 
 def _fed_state(row: Row) -> str:
@@ -249,7 +266,7 @@ _ASSOC_LIMITS = (
     ("MaxWallDurationPerJob", "MaxWall", 11, minutes("max_wall_duration_per_job")),
     ("MinPrioThreshold", "MinPrioThres", 12, number("min_prio_threshold")),
     ("Priority", "Priority", 10, number("priority")),
-    ("Qos", "QOS", 20, words("qos")),
+    ("Qos", "QOS", 20, sorted_words("qos")),
     ("QosRaw", "QOS_RAW", 10, _qos_raw),
 )
 
@@ -286,7 +303,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         ("FedState", "FedState", 12, _fed_state),
         ("FedStateRaw", "FedStateRaw", 11, _fed_state_raw),
         ("Federation", "Federation", 10, text("federation")),
-        ("Flags", "Flags", 20, flags("flags")),
+        ("Flags", "Flags", 20, _cluster_flags),
         ("ID", "ID", 6, number("fed_id")),
         ("NodeCount", "NodeCount", 9, number("node_count")),
         ("NodeNames", "NodeName", -15, text("nodes")),

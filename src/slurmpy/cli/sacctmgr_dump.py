@@ -1,0 +1,311 @@
+"""``sacctmgr dump`` and ``load``: a cluster's associations as a text file, and back.
+
+A file is lines ``Kind - 'name':Option=value:Option='value'``: one Cluster, then Parent lines, each followed by the
+accounts and users below that account.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from .errors import Stop
+from .sacctmgr_words import NAME, BadValue, Fatal, Known, Specs, Word, admin_level, names, read_assoc_limit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from .sacctmgr import Session
+
+    Row = dict[str, Any]
+
+_HEAD = """\
+# To edit this file start with a cluster line for the new cluster
+# Cluster - 'cluster_name':MaxTRESPerJob=node=50
+# Followed by Accounts you want in this fashion (root is created by default)...
+# Parent - 'root'
+# Account - 'cs':MaxTRESPerJob=node=5:MaxJobs=4:MaxTRESMinsPerJob=cpu=20:FairShare=399:MaxWallDurationPerJob=40:\
+Description='Computer Science':Organization='LC'
+# Any of the options after a ':' can be left out and they can be in any order.
+# If you want to add any sub accounts just list the Parent THAT HAS ALREADY
+# BEEN CREATED before the account line in this fashion...
+# Parent - 'cs'
+# Account - 'test':MaxTRESPerJob=node=1:MaxJobs=1:MaxTRESMinsPerJob=cpu=1:FairShare=1:MaxWallDurationPerJob=1:\
+Description='Test Account':Organization='Test'
+# To add users to a account add a line like this after a Parent - 'line'
+# User - 'lipari':MaxTRESPerJob=node=2:MaxJobs=3:MaxTRESMinsPerJob=cpu=4:FairShare=1:MaxWallDurationPerJob=1
+"""
+
+#: (word, field, whether it is text in quotes)
+_LIMITS = (
+    ("DefaultQOS", "default_qos", True),
+    ("Fairshare", "shares_raw", False),
+    ("GrpTRESMins", "grp_tres_mins", False),
+    ("GrpTRESRunMins", "grp_tres_run_mins", False),
+    ("GrpTRES", "grp_tres", False),
+    ("GrpJobs", "grp_jobs", False),
+    ("GrpJobsAccrue", "grp_jobs_accrue", False),
+    ("GrpSubmitJobs", "grp_submit_jobs", False),
+    ("GrpWall", "grp_wall", False),
+    ("MaxTRESMinsPerJob", "max_tres_mins_per_job", False),
+    ("MaxTRESPerJob", "max_tres_per_job", False),
+    ("MaxTRESPerNode", "max_tres_per_node", False),
+    ("MaxJobs", "max_jobs", False),
+    ("MaxJobsAccrue", "max_jobs_accrue", False),
+    ("MaxSubmitJobs", "max_submit_jobs", False),
+    ("MaxWallDurationPerJob", "max_wall_duration_per_job", False),
+    ("Priority", "priority", False),
+)
+
+
+def _options(row: Row) -> str:
+    text = ""
+    for word, field, quoted in _LIMITS:
+        value = row.get(field)
+        if value not in (None, ""):
+            text += f":{word}='{value}'" if quoted else f":{word}={value}"
+    if row.get("qos_own"):
+        text += f":QOS='{','.join(sorted(row['qos_own'], key=str.upper))}'"
+    elif row.get("delta_qos"):
+        text += f":QOS='{','.join(row['delta_qos'])}'"
+    return text
+
+
+def dump(session: Session, argv: Sequence[str]) -> int:
+    """Writes the file and tells of each line."""
+    cluster, path = "", ""
+    for text in argv:
+        word = Word(text)
+        if not word.key or word.key.lower().startswith("cluster"):
+            cluster = word.value.lower()
+        elif word.key.lower().startswith("file"):
+            path = word.value
+        else:
+            raise Stop(1, err=f" Unknown option: {text}\n")
+    if not cluster:
+        raise Stop(1, err=" We need a cluster to dump.\n")
+    if not session.query("clusters", {"names": (cluster,)}, ("name",)).rows:
+        raise Stop(1, err=f" Cluster {cluster} doesn't exist.\n")
+    if not path:
+        path = f"./{cluster}.cfg"
+        session.say(f" No filename given, using {path}.\n")
+    lines = _lines(session, cluster)
+    try:
+        with open(path, "w") as file:
+            file.write(_HEAD + "".join(f"{line}\n" for line in lines))
+    except OSError as error:
+        raise Stop(1, err=f" Unable to open {path} for writing: {error.strerror}\n") from None
+    sys.stdout.flush()
+    sys.stderr.write("".join(f"{NAME}: {line}\n" for line in lines))
+    return 0
+
+
+def _lines(session: Session, cluster: str) -> list[str]:
+    assocs = list(session.query("associations", {"clusters": (cluster,), "own_only": True}).dicts())
+    accounts = {row["name"]: row for row in session.query("accounts").dicts()}
+    users = {row["name"]: row for row in session.query("users", {"clusters": (cluster,)}).dicts()}
+    coordinators: dict[str, list[str]] = {}
+    for row in session.query("coordinators").dicts():
+        coordinators.setdefault(row["user"], []).append(row["account"])
+    wckeys: dict[str, list[str]] = {}
+    for row in session.query("wckeys", {"clusters": (cluster,)}).dicts():
+        if row["name"] and not row["name"].startswith("*"):
+            wckeys.setdefault(row["user"], []).append(row["name"])
+    users_of: dict[str, list[Row]] = {}
+    below: dict[str, list[Row]] = {}
+    root: Row = {}
+    for row in assocs:
+        if row["user"]:
+            users_of.setdefault(row["account"], []).append(row)
+        elif row["account"] == "root":
+            root = row
+        else:
+            below.setdefault(row["parent_account"] or "root", []).append(row)
+    lines = [f"Cluster - '{cluster}'{_options(root)}"]
+    waiting = ["root"]
+    while waiting:
+        parent = waiting.pop(0)
+        own_users, own_accounts = users_of.get(parent, []), below.get(parent, [])
+        if not own_users and not own_accounts:
+            continue
+        lines.append(f"Parent - '{parent}'")
+        for row in own_users:
+            lines.append(_user_line(row, users.get(row["user"], {}), coordinators, wckeys))
+        for row in own_accounts:
+            account = accounts.get(row["account"], {})
+            told = f":Description='{account.get('description', '')}':Organization='{account.get('organization', '')}'"
+            lines.append(f"Account - '{row['account']}'{told}{_options(row)}")
+        waiting.extend(row["account"] for row in own_accounts)
+    return lines
+
+
+def _user_line(row: Row, user: Row, coordinators: dict[str, list[str]], wckeys: dict[str, list[str]]) -> str:
+    name = row["user"]
+    text = f"User - '{name}'"
+    if row["partition"]:
+        text += f":Partition='{row['partition']}'"
+    if user.get("default_account"):
+        text += f":DefaultAccount='{user['default_account']}'"
+    if user.get("default_wckey"):
+        text += f":DefaultWCKey='{user['default_wckey']}'"
+    if user.get("administrator_level", "None") != "None":
+        text += f":AdminLevel='{user['administrator_level']}'"
+    if name in coordinators:
+        text += f":Coordinator='{','.join(coordinators[name])}'"
+    if name in wckeys:
+        text += f":WCKeys='{','.join(wckeys[name])}'"
+    return text + _options(row)
+
+
+# ---- load
+
+
+def parse_line(text: str) -> tuple[str, str, list[Word]] | None:
+    """(kind, name, options) of a line; None for a comment or an empty one. Raises ValueError for any other."""
+    stripped = text.strip()
+    if not stripped or stripped.startswith("#"):
+        return None
+    kind, dash, rest = stripped.partition("-")
+    if not dash or kind.strip() not in ("Cluster", "Parent", "Account", "Project", "User"):
+        raise ValueError(stripped)
+    parts = _split(rest.strip())
+    name = parts[0].strip().strip("'\"")
+    if not name:
+        raise ValueError(stripped)
+    return kind.strip().replace("Project", "Account"), name.lower(), [Word(part) for part in parts[1:]]
+
+
+def _split(text: str) -> list[str]:
+    """At colons outside quotes."""
+    parts, quote, current = [], "", ""
+    for letter in text:
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter == ":" and not current.lower().rpartition("=")[0].endswith(("gres", "grptres", "maxtres")):
+            parts.append(current)
+            current = ""
+            continue
+        current += letter
+    return [*parts, current]
+
+
+def load(session: Session, argv: Sequence[str]) -> int:
+    """Reads a file and adds what is not there yet; with ``clean`` the cluster is emptied first."""
+    path, override, clean = "", "", False
+    for text in argv:
+        word = Word(text)
+        if not word.key and word.value.lower() == "clean":
+            clean = True
+        elif not word.key or word.key.lower().startswith("file"):
+            if path:
+                raise Stop(1, err=" File name given more than once.\n")
+            path = word.value
+        elif word.key.lower().startswith("cluster"):
+            override = word.value.lower()
+        else:
+            raise Stop(1, err=f" Unknown option: {text}\n")
+    if not path:
+        raise Stop(1, err=" No filename given.\n")
+    try:
+        with open(path) as file:
+            lines = file.read().splitlines()
+    except OSError as error:
+        raise Stop(1, err=f' Unable to read "{path}": {error.strerror}\n') from None
+    loader = _Loader(session, override, clean)
+    for number, text in enumerate(lines, 1):
+        try:
+            found = parse_line(text)
+            if found is not None:
+                loader.line(*found)
+        except ValueError as error:
+            raise Stop(1, err=f" error: line {number}: not understood: {error}\n") from None
+        except BadValue as error:
+            raise Stop(1, err=f" error: line {number}: {error}\n") from None
+        except Fatal as error:
+            raise Stop(1, err=f" error: line {number}:{error}\n") from None
+    if not session.immediate and not session.confirm():
+        return 0
+    return loader.carry_out()
+
+
+class _Loader:
+    """Collects the requests that a file means, and sends them when it has been read as a whole."""
+
+    def __init__(self, session: Session, override: str, clean: bool) -> None:
+        self.session, self.override, self.clean = session, override, clean
+        self.known: Known = session.known
+        self.cluster = self.parent = ""
+        self.requests: list[tuple[str, Row]] = []
+
+    def _specs(self, words: Sequence[Word]) -> Specs:
+        specs = Specs()
+        for word in words:
+            key = word.key.lower()
+            if key in ("description", "organization"):
+                specs.set[key] = word.value
+            elif key == "partition":
+                specs.where["partitions"] = names(word.value)
+            elif key == "defaultaccount":
+                specs.set["default_account"] = word.value.lower()
+            elif key == "defaultwckey":
+                specs.set["default_wckey"] = word.value.lower()
+            elif key == "adminlevel":
+                specs.set["admin_level"] = admin_level(word.value)
+            elif key == "coordinator":
+                specs.where["coordinates"] = names(word.value)
+            elif key == "wckeys":
+                specs.where["wckeys"] = names(word.value)
+            elif not read_assoc_limit(word, specs, self.known):
+                raise ValueError(word.text)
+        return specs
+
+    def line(self, kind: str, name: str, words: list[Word]) -> None:
+        if kind == "Cluster":
+            if self.cluster:
+                raise ValueError("only one cluster a file")
+            self.cluster, self.parent = self.override or name, "root"
+            specs = self._specs(words)
+            if self.clean:
+                self.requests.append(("delete_clusters", {"where": {"names": (self.cluster,)}}))
+            self.requests.append(("add_clusters", {"names": (self.cluster,), "limits": specs.limits}))
+            return
+        if not self.cluster:
+            raise ValueError("the first line must be a Cluster's")
+        if kind == "Parent":
+            self.parent = name
+            return
+        specs = self._specs(words)
+        if kind == "Account":
+            args: Row = {"names": (name,), "clusters": (self.cluster,), "parent": self.parent, "limits": specs.limits}
+            self.requests.append(("add_accounts", {**args, **specs.set}))
+            return
+        args = {
+            "names": (name,),
+            "clusters": (self.cluster,),
+            "accounts": (self.parent,),
+            "limits": specs.limits,
+            "partitions": specs.where.get("partitions", ()),
+            "wckeys": specs.where.get("wckeys", ()),
+            "admin_level": specs.set.get("admin_level", ""),
+        }
+        if specs.set.get("default_account") == self.parent:
+            args["default_account"] = self.parent
+        if specs.set.get("default_wckey"):
+            args["default_wckey"] = specs.set["default_wckey"]
+        self.requests.append(("add_users", args))
+        if self.parent in specs.where.get("coordinates", ()):
+            self.requests.append(("add_coordinators", {"accounts": (self.parent,), "users": (name,)}))
+
+    def carry_out(self) -> int:
+        added = 0
+        for method, args in self.requests:
+            result = self.session.call(method, args)
+            if method in ("add_accounts", "add_users") and result["added"]:
+                self.session.say(result["text"])
+                added += 1
+        if not added:
+            self.session.say(" No new accounts, users or limits to add.\n")
+        return 0
