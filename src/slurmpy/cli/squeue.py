@@ -13,7 +13,7 @@ from .squeue_request import NAME, Request, state_names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
     from ..rpc.cluster import Answer, Cluster
 
@@ -24,7 +24,10 @@ _IDS = (
 )  # fmt: skip
 
 
-def main() -> None:
+def main() -> NoReturn:
+    import gc
+
+    gc.disable()  # nothing of ours goes in circles, and looking for that costs a third of the time
     entry(NAME, run)
 
 

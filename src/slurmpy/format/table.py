@@ -18,7 +18,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from .registry import View
@@ -97,22 +97,25 @@ class Column:
     def __repr__(self) -> str:
         return f"Column({self.key})"
 
-    def cells(self, values: Sequence[Sequence[Any]], context: Context) -> tuple[list[str], Iterable[str]]:
-        """The texts of one column for the values of its fields (one sequence each), and the distinct texts among
-        them."""
+    def cells(self, values: Sequence[Sequence[Any]], context: Context) -> list[str]:
+        """The texts of one column for the values of its fields (one sequence each)."""
         render = self.render
-        if len(values) == 1:
-            source: Any = values[0]
-            distinct = set(source)
-            if render is None:
-                table = {value: str(value) for value in distinct}
-            else:
-                table = {value: render(context, value) for value in distinct}
+        source: Any = values[0] if len(values) == 1 else list(zip(*values, strict=True))
+        distinct = set(source)
+        many = 2 * len(distinct) > len(source)  # then looking each up costs more than it saves
+        if render is None:
+            if many:
+                return [str(value) for value in source]
+            table = {value: str(value) for value in distinct}
+        elif len(values) == 1:
+            if many:
+                return [render(context, value) for value in source]
+            table = {value: render(context, value) for value in distinct}
         else:
-            source = list(zip(*values, strict=True))
-            assert render is not None
-            table = {row: render(context, *row) for row in set(source)}
-        return [table[value] for value in source], table.values()
+            if many:
+                return [render(context, *row) for row in source]
+            table = {row: render(context, *row) for row in distinct}
+        return [table[value] for value in source]
 
 
 class Cell:
@@ -181,12 +184,12 @@ class Layout:
 
     def header(self) -> bytes:
         texts = [cell.column.header for cell in self.cells if cell.column is not None]
-        return self._lines([[text] for text in texts], 1, [texts], True)
+        return self._lines([[text] for text in texts], 1, True)
 
     def ruler(self, line: str = "-") -> bytes:
         """The line of dashes under a header, as sacct has it."""
         texts = [line * (cell.width or len(cell.column.header)) for cell in self.cells if cell.column is not None]
-        return self._lines([[text] for text in texts], 1, [texts])
+        return self._lines([[text] for text in texts], 1)
 
     def rows(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], context: Context) -> Iterator[bytes]:
         """The formatted lines of `rows`, whose values are in the order of `columns`, in pieces of some thousand."""
@@ -196,39 +199,38 @@ class Layout:
             part = rows[start : start + CHUNK]
             values = list(zip(*part, strict=True)) if columns else []
             cells: list[list[str]] = []
-            kinds: list[Iterable[str]] = []
             for cell, column in placed:
                 if column.fields:
-                    texts, kind = column.cells([values[index[name]] for name in column.fields], context)
-                    if cell.hides_null and NULL in kind:
+                    texts = column.cells([values[index[name]] for name in column.fields], context)
+                    if cell.hides_null:
                         texts = ["" if text == NULL else text for text in texts]
                     if column.tail and cell.width:
                         texts = [cell.keep_tail(text, column.tail) for text in texts]
                 else:
-                    text = column.render(context) if column.render else ""
-                    texts, kind = [text] * len(part), [text]
+                    texts = [column.render(context) if column.render else ""] * len(part)
                 cells.append(texts)
-                kinds.append(kind)
-            yield self._lines(cells, len(part), kinds)
+            yield self._lines(cells, len(part))
 
-    def _lines(
-        self, cells: list[list[str]], count: int, kinds: Iterable[Iterable[str]], header: bool = False
-    ) -> bytes:
+    def _lines(self, cells: list[list[str]], count: int, header: bool = False) -> bytes:
         """Fills the template; bytes that are no ASCII are each one character while widths are counted."""
         template = self.template(header)
         if not cells:
             return (template % () * count).encode("utf-8", "surrogateescape")
-        plain = template.isascii() and all("".join(kind).isascii() for kind in kinds)
-        if not plain:
-            template = _bytewise(template)
-            cells = [[_bytewise(text) for text in texts] for texts in cells]
+        text = self._fill(template, cells)
+        # what is cut off does not matter: before the cut all was ASCII, so the cut is where it would be among bytes
+        if text.isascii():
+            return text.encode("ascii")
+        cells = [[_bytewise(text) for text in texts] for texts in cells]
+        return self._fill(_bytewise(template), cells).encode("latin-1")
+
+    def _fill(self, template: str, cells: list[list[str]]) -> str:
         if self.mark:
             placed = [cell for cell in self.cells if cell.column is not None]
-            for position, cell in enumerate(placed):
-                if cell.width:
-                    cells[position] = [self._cut(text, cell.width) for text in cells[position]]
-        text = "".join(map(template.__mod__, zip(*cells, strict=True)))
-        return text.encode("ascii" if plain else "latin-1")
+            cells = [
+                [self._cut(text, cell.width) for text in texts] if cell.width else texts
+                for cell, texts in zip(placed, cells, strict=True)
+            ]
+        return "".join(map(template.__mod__, zip(*cells, strict=True)))
 
     def _cut(self, text: str, width: int) -> str:
         return text if len(text) <= width else text[: width - 1] + self.mark
