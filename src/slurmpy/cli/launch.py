@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from slurmpy.core.errors import SlurmError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,9 +64,17 @@ def run_step(cluster: Cluster, step_reply: Mapping[str, Any], options: LaunchOpt
     of the step; SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1/2, SIGALRM, SIGPIPE, SIGCONT, SIGTSTP and SIGWINCH are
     handled while it runs and given back to their former handlers afterwards. Messages go to standard error as
     ``srun: ...``. To be called with the allocation at hand; it neither completes nor cancels the job, but asks
-    slurmctld to kill the step when a node does not answer any more (`kill_step`). Raises SlurmError if the options make
-    no sense for the step (files that cannot be opened, a faulty --multi-prog file).
+    slurmctld to end the step (`kill_step`) when it could not be launched or a node does not answer any more. What goes
+    wrong is told on standard error; nothing is raised.
     """
-    from .launch_engine import Launch
+    from .launch_engine import Launch, give_back
 
-    return Launch(cluster, step_reply, options).run()
+    try:
+        launch = Launch(cluster, step_reply, options)
+    except SlurmError as error:
+        from .errors import report
+
+        report("srun", error.message)
+        give_back(cluster, step_reply)
+        return 1
+    return launch.run()

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 HIGH_WATER = 1 << 20
 #: A second Ctrl-C within so many seconds ends the step.
 INTERRUPT_WINDOW = 1.0
+#: So long may tasks take to end by a Ctrl-C before they are killed, seconds.
+INTERRUPT_GRACE = 0.3
 #: srun's patience beyond KillWait, seconds.
 EXTRA_WAIT = 2
 
@@ -69,6 +71,7 @@ class Launch:
         append = options.open_mode == "a" if options.open_mode else bool(self.conf.JobFileAppend)
         self.files = Files(options, reply, self.count, self._pty, append, self._reader_gone)
         self._lines: dict[tuple[int, int], Lines] = {}
+        self._wish = self._ask_for()
         self._key = os.urandom(stepio.KEY_BYTES)
         self._poll = select.poll()
         self._watched: dict[int, tuple[int, Callable[[int], None]]] = {}
@@ -89,8 +92,8 @@ class Launch:
     # ---------------------------------------------------------------- the way through
 
     def run(self) -> int:
-        """srun's exit code. Raises SlurmError before anything is launched."""
-        wish = self._wish()
+        """srun's exit code."""
+        wish = self._wish
         signals = term.Signals(self._signalled)
         try:
             self._watch(signals.reader, select.POLLIN, signals.woken)
@@ -137,7 +140,7 @@ class Launch:
 
     # ---------------------------------------------------------------- launching
 
-    def _wish(self) -> dict[str, Any]:
+    def _ask_for(self) -> dict[str, Any]:
         """The part of launch_tasks that is srun's to say. Raises SlurmError."""
         options = self.options
         programs = None
@@ -227,6 +230,7 @@ class Launch:
             self._say(f"Application launch failed: {failure.message}", error=True)
             self._say_aborted(self._patience())
             self._abort(SIGKILL)
+            give_back(self.cluster, reply)
             self._after(self._patience(), self._give_up)
 
     def _accept(self, listener: Any) -> None:
@@ -527,11 +531,14 @@ class Launch:
         for node in self.nodes:
             self._send(node, stepio.ABORT, stepio.ALL, stepio.COUNT.pack(number))
 
-    def _force(self) -> None:
-        """srun itself was told to end."""
+    def _force(self, grace: float = 0.0) -> None:
+        """srun itself was told to end; its tasks have `grace` seconds for a signal that they got just now."""
         self._say("forcing job termination")
         self._say_aborted(self._patience())
-        self._abort(SIGKILL)
+        if grace:
+            self._after(grace, lambda: self._abort(SIGKILL))
+        else:
+            self._abort(SIGKILL)
         self._after(self._patience(), self._give_up)
 
     def _give_up(self) -> None:
@@ -539,14 +546,7 @@ class Launch:
         if all(node.over for node in self.nodes):
             return
         self._gave_up = True
-        other = type(self.cluster)(self.conf, self.cluster.name)  # the caller's connection may be in a stream
-        request = {"job_id": self.reply["job_id"], "step_id": self.reply["step_id"], "signal": SIGKILL}
-        try:
-            other.call("kill_step", request)
-        except SlurmError as error:
-            self._say(f"Unable to kill StepId={self.name}: {error.message}", error=True)
-        finally:
-            other.close()
+        give_back(self.cluster, self.reply)
 
     # ---------------------------------------------------------------- signals
 
@@ -589,13 +589,24 @@ class Launch:
             self._interrupted = True
             self._say(f"sending Ctrl-C to StepId={self.name}")
             self._signal_tasks(SIGINT)
-            self._force()
+            self._force(INTERRUPT_GRACE)
         elif self.options.disable_status:
             self._say(f"sending Ctrl-C to StepId={self.name}")
             self._signal_tasks(SIGINT)
         else:
             self._say("interrupt (one more within 1 sec to abort)")
             self._say_states()
+
+
+def give_back(cluster: Cluster, reply: Mapping[str, Any]) -> None:
+    """Asks slurmctld to end a step that srun cannot end by itself; what it holds of the job is free again."""
+    other = type(cluster)(cluster.conf, cluster.name)  # the caller's connection may be in the middle of a stream
+    try:
+        other.call("kill_step", {"job_id": reply["job_id"], "step_id": reply["step_id"], "signal": SIGKILL})
+    except SlurmError:
+        pass  # it is over already, or slurmctld is away and will find out by itself
+    finally:
+        other.close()
 
 
 def _address_towards(host: str) -> str:

@@ -142,7 +142,11 @@ class Service:
         return {"steps": count}
 
     async def terminate_step(self, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
-        step = self._slurmd.step(int(args["job_id"]), int(args["step_id"]))
+        job_id, step_id = int(args["job_id"]), int(args["step_id"])
+        if not self._slurmd.has_step(job_id, step_id):
+            self._slurmd.revoke_step(job_id, step_id)
+            return {}
+        step = self._slurmd.step(job_id, step_id)
         request = {"what": "terminate", "reason": args.get("reason"), "kill_wait": args.get("kill_wait")}
         return await self._slurmd.ask(step, request)
 

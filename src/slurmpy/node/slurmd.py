@@ -81,6 +81,7 @@ class Slurmd:
         self._reachable = asyncio.Event()
         self._trying: asyncio.Task[None] | None = None
         self._closed = False
+        self._revoked: dict[tuple[int, int], float] = {}
         self.on_spawner_lost: Callable[[], None] = _nothing
         self._done: dict[tuple[int, int, int], float] = {}
 
@@ -304,6 +305,8 @@ class Slurmd:
         """Starts a step unless it is running, or has run and slurmctld has not confirmed it. Raises SlurmError."""
         job_id, step_id, restart_cnt = launch["job_id"], launch["step_id"], launch["restart_cnt"]
         key = (job_id, step_id, restart_cnt)
+        if (job_id, step_id) in self._revoked:
+            raise SlurmError("ESLURMD_CREDENTIAL_REVOKED")
         if key in self.ends or key in self._done:
             return
         job = self.jobs.get(job_id)
@@ -491,7 +494,7 @@ class Slurmd:
                 job = self._job(job_id, restart_cnt, int(request.get("user_id", 0)))
             else:
                 message = {"job_id": job_id, "restart_cnt": restart_cnt, "node": self.name}
-                self._keep(self._say_gone(message))
+                self._keep(self._say("epilog_complete", message))
                 return
         try:
             spool.write_ending(self.spool, job_id, restart_cnt, dict(request))
@@ -499,11 +502,11 @@ class Slurmd:
             log.error(f"cannot note that job {job_id} is to end: {error.strerror}")
         self._end_job(job_id, restart_cnt, request)
 
-    async def _say_gone(self, message: dict[str, Any]) -> None:
+    async def _say(self, method: str, message: dict[str, Any]) -> None:
         try:
-            await self.tell("epilog_complete", message)
+            await self.tell(method, message)
         except SlurmError as error:
-            log.error(f"epilog_complete of job {message['job_id']}: {error.message}")
+            log.error(f"{method} of job {message['job_id']}: {error.message}")
 
     # ---------------------------------------------------------------- asking steps
 
@@ -514,6 +517,24 @@ class Slurmd:
         if found is None:
             raise SlurmError("ESLURMD_STEP_NOTRUNNING")
         return found
+
+    def has_step(self, job_id: int, step_id: int) -> bool:
+        """Whether it runs here, is being launched, or slurmctld has yet to hear of its end."""
+        job = self.jobs.get(job_id)
+        here = job is not None and (step_id in job.steps or step_id in job.launching)
+        return here or any(key[:2] == (job_id, step_id) for key in self.ends)
+
+    def revoke_step(self, job_id: int, step_id: int) -> None:
+        """A step that was never launched here, and now must not be: tells slurmctld that it is over."""
+        self._revoked[job_id, step_id] = time.time()
+        while len(self._revoked) > 1000:
+            del self._revoked[next(iter(self._revoked))]
+        now = int(time.time())
+        message = {
+            "job_id": job_id, "step_id": step_id, "node": self.name, "exit_code": int(signal.SIGKILL), "exit_codes": (),
+            "usage": None, "reason": "", "message": "never launched", "start_time": now, "end_time": now,
+        }  # fmt: skip
+        self._keep(self._say("step_complete", message))
 
     def _socket(self, step: Step) -> str:
         return spool.socket_path(self.spool, step.job_id, step.step_id, step.restart_cnt)

@@ -94,13 +94,18 @@ class StepIo:
         path = self._name(pattern, task)
         key = (path, for_input)
         if for_input:
-            with self._step.identity.files():
-                return open_for_input(path)
+            try:
+                with self._step.identity.files():
+                    return open_for_input(path)
+            except OSError as error:
+                raise OSError(error.errno, f"Could not open stdin file {path}: {error.strerror}") from error
         if key not in self._open_files:
             before = os.umask(self._launch["umask"])
             try:
                 with self._step.identity.files():
                     self._open_files[key] = open_for_output(path, self._launch["append"])
+            except OSError as error:
+                raise OSError(error.errno, f"Could not open output file {path}: {error.strerror}") from error
             finally:
                 os.umask(before)
         return self._open_files[key]

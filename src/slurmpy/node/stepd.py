@@ -27,7 +27,7 @@ STATUS_NO_OUTPUT = 53
 #: Processes that were told to die are told again after so many seconds.
 KILL_AGAIN = 0.5
 #: Tasks that end within so many seconds of each other are reported to srun at one time.
-GATHER = 0.005
+GATHER = 0.03
 #: Output that nobody of the step holds open any more is read for so long.
 IDLE = 1.0
 
@@ -161,7 +161,7 @@ class Step:
         self._reason, self._message = "io_error", f"{place}{error.strerror or error}"
         for task in self.tasks:
             if not task.pid:
-                task.status = STATUS_NO_OUTPUT
+                task.status = STATUS_NO_OUTPUT if self.is_batch else 1 << 8
         self.io.failed(self._message, [(task.number, task.status or 0) for task in self.tasks if not task.pid])
         processes.send(self._by_pid, signal.SIGKILL)
 
