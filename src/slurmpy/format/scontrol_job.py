@@ -40,6 +40,7 @@ DETAIL_FIELDS = ("job_resources", "gres_detail", "gres_used")
 
 #: the order in which scontrol writes what mail is sent for
 MAIL_TYPES = {
+    "ARRAY_TASKS": "ARRAY_TASKS",
     "INVALID_DEPENDENCY": "INVALID_DEPEND",
     "BEGIN": "BEGIN",
     "END": "END",
@@ -50,7 +51,6 @@ MAIL_TYPES = {
     "TIME=80%": "TIME_LIMIT_80",
     "TIME=50%": "TIME_LIMIT_50",
     "STAGE_OUT": "STAGE_OUT",
-    "ARRAY_TASKS": "ARRAY_TASKS",
 }
 
 #: fields that are shown, each on a line of its own, where they are set
@@ -365,9 +365,9 @@ def _extras(job: JobInfo) -> list[str]:
     if "SPREAD_JOB" in flags:
         lines.append("SpreadJob=Yes")
     if job.mail_type:
-        order = list(MAIL_TYPES)
-        types = sorted(job.mail_type, key=lambda name: order.index(name) if name in MAIL_TYPES else 99)
-        lines.append(f"MailUser={null(job.mail_user)} MailType={','.join(MAIL_TYPES.get(t, t) for t in types)}")
+        order = list(MAIL_TYPES.values())
+        types = sorted({MAIL_TYPES.get(name, name) for name in job.mail_type} & set(order), key=order.index)
+        lines.append(f"MailUser={null(job.mail_user)} MailType={','.join(types)}")
     if job.selinux_context:
         lines.append(f"SELinuxContext={job.selinux_context}")
     return lines
