@@ -109,6 +109,7 @@ def _spawn(directory: Directory) -> None:
     argv = [sys.executable, "-s", "-m", "slurmpy.pocket.supervisor", directory.root, str(writer)]
     # The cluster outlives this command, so it must not take over the command's descriptors, variables or directory.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "SLURMPY_READY", "SBATCH_"))}
+    environment["SLURM_CONF"] = directory.conf  # by this its processes are known as the cluster's
     null = os.open("/dev/null", os.O_RDWR)
     try:
         os.posix_spawn(

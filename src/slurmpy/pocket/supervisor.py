@@ -11,6 +11,7 @@ import ctypes
 import fcntl
 import gc
 import os
+import select
 import selectors
 import signal
 import sys
@@ -39,8 +40,8 @@ class Child:
 
 
 class Supervisor:
-    def __init__(self, directory: Directory) -> None:
-        self.directory = directory
+    def __init__(self, directory: Directory, lock: int) -> None:
+        self.directory, self.lock = directory, lock
         self.conf = slurm_conf.load(directory.conf)
         self.children: list[Child] = []
         self.ending = False
@@ -77,6 +78,7 @@ class Supervisor:
                 ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
                 if os.getppid() != supervisor:
                     os._exit(0)
+                os.close(self.lock)  # or the lock would outlive the supervisor as long as a daemon does
                 os.environ[READY] = str(writer)
                 os.environ["SLURM_CONF"] = self.directory.conf
                 os.chdir(self.directory.root)
@@ -90,6 +92,7 @@ class Supervisor:
 
     def start(self) -> str:
         """Starts everything; "" or the reason why it does not run."""
+        self._outlive()
         waiting = {self.spawn(child): child for child in self.children}
         needed = {f for f, child in waiting.items() if child.name != "slurmdbd"}  # jobs run without their books
         end = time.monotonic() + START_LIMIT
@@ -114,6 +117,26 @@ class Supervisor:
         for reader in waiting:
             os.close(reader)
         return problem or self._wait_for_nodes(end)
+
+    def _outlive(self) -> None:
+        """Waits for the daemons of a supervisor that was killed: they are told to end by its death, but take a moment."""
+        mark = f"SLURM_CONF={self.directory.conf}".encode()
+        for name in os.listdir(self.directory["run"]):
+            if not name.endswith(".pid"):
+                continue
+            try:
+                with open(self.directory[f"run/{name}"]) as file:
+                    pid = int(file.read())
+                handle = os.pidfd_open(pid)
+                with open(f"/proc/{pid}/environ", "rb") as environment:
+                    ours = mark in environment.read().split(b"\0")
+            except (OSError, ValueError):
+                continue  # it has ended
+            if ours and not select.select([handle], [], [], 5.0)[0]:
+                log.error(f"{name[:-4]} (pid {pid}) of an earlier supervisor does not end: killed")
+                _signal(pid, signal.SIGKILL)
+                select.select([handle], [], [], 5.0)
+            os.close(handle)
 
     def _wait_for_nodes(self, end: float) -> str:
         """Waits until slurmctld has heard from every slurmd, so that the first job need not wait."""
@@ -244,12 +267,13 @@ def main(argv: list[str]) -> int:
         os.close(report)
 
     try:
-        if _hold_lock(directory) is None:
+        lock = _hold_lock(directory)
+        if lock is None:
             tell("another supervisor is at work")
             return 1
         log.name = "supervisor"
         log.open(directory["log/supervisor.log"], to_stderr=False)
-        supervisor = Supervisor(directory)
+        supervisor = Supervisor(directory, lock)
         supervisor.preload()
         gc.freeze()
         problem = supervisor.start()
