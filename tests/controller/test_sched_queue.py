@@ -453,3 +453,48 @@ def test_a_thousand_tasks_are_placed_quickly(tmp_path: Path) -> None:
 
 def test_words() -> None:
     assert partition_access.words("a, b,,c") == {"a", "b", "c"}
+
+
+jobs_of_all_sizes = st.lists(
+    st.tuples(st.integers(1, 8), st.integers(1, 2), st.integers(1, 90)), min_size=4, max_size=14
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sizes=jobs_of_all_sizes)
+def test_backfill_never_delays_the_first_that_waits(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[tuple[int, int, int]]
+) -> None:
+    state = world.simple(tmp_path_factory.mktemp("backfill"), nodes=2, sockets=1, cores=4)
+    for tasks, nodes, minutes in sizes:
+        world.submit(state, f"-n{max(tasks, nodes)} -N{nodes}-2 -t {minutes} --mem=10 --wrap true")
+    world.run(state)
+    waiting = sorted(state.pending.values(), key=lambda job: (-job.priority, job.job_id))
+    if not waiting:
+        return
+    first, partition = waiting[0], state.partitions["main"]
+    far = state.now + 10**8
+    before = backfill.Plan(state, state.now).first_start(first, partition, far)
+    for job in backfill.run(state, state.now):
+        world.began(state, job, state.now)
+    for node in state.nodes.values():
+        assert node._cpus_used <= node.cpus
+        assert node._cores_used.bit_count() == node._cpus_used
+    if first.is_pending:
+        after = backfill.Plan(state, state.now).first_start(first, partition, far)
+        assert before is not None
+        assert after is not None
+        assert after[0] <= before[0]
+
+
+def test_a_backfill_pass_is_bounded_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    state = world.simple(tmp_path, nodes=2, sockets=1, cores=8)
+    for at in range(300):
+        world.submit(state, f"-n{1 + at % 8} -N1 -t {10 + at} --mem={1 + at} --wrap true")
+    world.run(state)
+    looked: set[int] = set()
+    for _ in range(6):
+        backfill.run(state, state.now)
+        looked.add(scheduler.queue(state).backfill_from)
+    assert 0 in looked
+    assert len(looked) > 1

@@ -7,7 +7,7 @@ are joined by ``?``, so that one is enough. Entries that are fulfilled leave the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.states import JobState
@@ -113,18 +113,34 @@ def show(entries: tuple[Entry, ...]) -> str:
 
 
 def watch(state: State, job: Job) -> None:
-    """Enter the job in the index of those that wait for others (`State.dependents`; 0 is the key of singletons)."""
+    """Enter the job in the index of those that wait for others (`State.dependents`), or for their own name."""
     for entry in job._dependencies:
-        state.dependents.setdefault(entry[1], set()).add(job.job_id)
+        if entry[0] == "singleton":
+            _singletons(state).setdefault((job.user_id, job.name), set()).add(job.job_id)
+        else:
+            state.dependents.setdefault(entry[1], set()).add(job.job_id)
 
 
 def unwatch(state: State, job: Job) -> None:
     for entry in job._dependencies:
-        waiting = state.dependents.get(entry[1])
-        if waiting is not None:
-            waiting.discard(job.job_id)
-            if not waiting:
-                del state.dependents[entry[1]]
+        if entry[0] == "singleton":
+            _drop(_singletons(state), (job.user_id, job.name), job.job_id)
+        else:
+            _drop(state.dependents, entry[1], job.job_id)
+
+
+def _singletons(state: State) -> dict[tuple[int, str], set[int]]:
+    """Waiting singletons by user and job name."""
+    found: dict[tuple[int, str], set[int]] = state.__dict__.setdefault("_singletons", {})
+    return found
+
+
+def _drop(index: dict[Any, set[int]], key: Any, job_id: int) -> None:
+    waiting = index.get(key)
+    if waiting is not None:
+        waiting.discard(job_id)
+        if not waiting:
+            del index[key]
 
 
 def evaluate(state: State, job: Job, now: int) -> str:
@@ -244,10 +260,11 @@ def on_job_start(state: State, job: Job) -> tuple[Job, ...]:
 def on_job_end(state: State, job: Job) -> tuple[Job, ...]:
     """Waiting jobs that the end of this one concerns; `scheduler` looks at them again."""
     concerned = {waiting.job_id: waiting for waiting in _concerned(state, job)}
-    for waiting_id in state.dependents.get(0, ()):
-        waiting = state.jobs.get(waiting_id)
-        if waiting is not None and waiting.user_id == job.user_id and waiting.name == job.name and waiting.is_pending:
-            concerned[waiting_id] = waiting
+    same_name = _singletons(state).get((job.user_id, job.name))
+    if same_name:  # the oldest may start now, the others have to wait for it
+        oldest = state.jobs.get(min(same_name - {job.job_id}, default=0))
+        if oldest is not None and oldest.is_pending:
+            concerned[oldest.job_id] = oldest
     return tuple(concerned.values())
 
 

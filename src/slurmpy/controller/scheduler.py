@@ -59,6 +59,7 @@ class Queue:
         self.running_tasks: dict[int, set[int]] = {}  # array id -> job ids of tasks started, for arrays with a %limit
         self.doomed: dict[int, Job] = {}  # waiting jobs that are to be cancelled
         self.more = False  # the last pass stopped at its limit of starts
+        self.backfill_from = 0  # where in the queue the last backfill pass had to stop
 
     def insert(self, lane: Lane, key: Key) -> None:
         insort(self.lists.setdefault(lane, []), key)

@@ -25,6 +25,7 @@ from slurmpy.controller.node_room import Room, Rules, cpus_per_core, fits_ever, 
 from slurmpy.controller.state import Node, NodeAlloc
 
 if TYPE_CHECKING:
+    from slurmpy.controller.backfill import View
     from slurmpy.controller.constraints import Expression
     from slurmpy.controller.gres_request import Gres
     from slurmpy.controller.job_request import Request
@@ -62,7 +63,7 @@ def place(
     partition: Partition,
     now: int,
     *,
-    nodes: Mapping[str, Node] | None = None,
+    nodes: Mapping[str, Node] | View | None = None,
     closed: frozenset[str] | set[str] = frozenset(),
     blocked: Mapping[str, int] | None = None,
     within: frozenset[str] | None = None,
@@ -103,7 +104,7 @@ def _try(
     request: Request,
     partition: Partition,
     rule: Rules,
-    table: Mapping[str, Node],
+    table: Mapping[str, Node] | View,
     names: tuple[str, ...],
     closed: frozenset[str] | set[str],
     blocked: Mapping[str, int] | None,
@@ -129,7 +130,7 @@ def _rooms(
     request: Request,
     partition: Partition,
     rule: Rules,
-    table: Mapping[str, Node],
+    table: Mapping[str, Node] | View,
     names: tuple[str, ...],
     closed: frozenset[str] | set[str],
     blocked: Mapping[str, int] | None,
@@ -191,7 +192,7 @@ def _choose(
     request: Request,
     partition: Partition,
     counted: tuple[tuple[Expression, int], ...],
-    table: Mapping[str, Node],
+    table: Mapping[str, Node] | View,
 ) -> list[tuple[Room, int]] | None:
     """Pick nodes and CPUs of each; None if the request cannot be met."""
     if not rooms:
@@ -319,7 +320,7 @@ def _assign(
     request: Request,
     partition: Partition,
     rule: Rules,
-    table: Mapping[str, Node],
+    table: Mapping[str, Node] | View,
     empty: bool,
 ) -> dict[str, NodeAlloc] | None:
     left_gres = {(name, kind): count for name, kind, count in request.gres_per_job}
