@@ -253,8 +253,7 @@ def _log_assocs(
             continue
         value = own_limits[field]
         if kind == "qos":
-            ids = "".join(f",{books.qos_ids.get(name, 0)}" for name in value[1])
-            parts.append(f"qos='{ids},', delta_qos=''" if value[0] == "=" else f"qos{value[0]}='{ids},'")
+            parts.append(_qos_info(books, value))
         elif field == "default_qos":
             parts.append(f"def_qos_id={books.qos_ids.get(value, 0)}")
         elif kind in ("number", "minutes", "shares"):
@@ -262,6 +261,30 @@ def _log_assocs(
         else:
             parts.append(f"{word.lower()}='{limits.value_text(kind, value)}'")
     books.log("Modify Associations", actor, f"({condition})", ", ".join(parts), now, assocs[0].cluster)
+
+
+def _qos_info(books: Books, change: tuple[str, tuple[str, ...]]) -> str:
+    """A change of a list of QOS as Slurm's log of transactions has it: for "+" and "-" the expression over columns."""
+    sign, names = change
+    numbers = [books.qos_ids.get(name, 0) for name in names]
+    if sign == "=":
+        return f"qos='{''.join(f',{number}' for number in numbers)},', delta_qos=''"
+    parts = []
+    for number in numbers:
+        delta = (
+            f"delta_qos=if (qos='', replace(concat(replace(replace(delta_qos, ',+{number},', ','), ',-{number},', ','),"
+            f" ',{sign}{number},'), ',,', ','), '')"
+        )
+        if sign == "+":
+            parts.append(
+                f"qos=if (qos='', '', replace(concat(replace(qos, ',{number},', ','), ',{number},'), ',,', ','))"
+            )
+        else:
+            parts.append(
+                f"qos=if (qos='', '', replace(replace(qos, ',{number},', ','), ',,', ',')), qos=if (qos=',', '', qos)"
+            )
+        parts.append(delta)
+    return ", ".join(parts)
 
 
 def delete_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
@@ -290,8 +313,10 @@ def delete_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int)
             for key in [key for key in books.coordinators if key[0] == name]:
                 books.remove("coordinators", books.coordinators[key])
     if removed:
-        condition = " || ".join(f"acct='{name}'" for name in names)
-        books.log("Remove Accounts", actor, f"({condition})", "", now)
+        for account in names:
+            books.log("Remove Account Coords", actor, f"(acct='{account}')", "", now)
+        condition = ",".join(f"'{name}'" for name in names)
+        books.log("Remove Accounts", actor, f"name in({condition})", "", now)
     return {"accounts": tuple(whole), "assocs": tuple(told(assoc) for assoc in removed), "ids": _ids(removed)}
 
 
@@ -501,7 +526,11 @@ def modify_users(books: Books, args: Mapping[str, Any], actor: str, now: int) ->
     if "name" in changes:
         changed += _rename(books, names, check_name("user", str(changes["name"])))
     changed = list(dict.fromkeys(changed))
-    if changed:
+    if changed and set(changes) == {"default_wckey"}:
+        named = [k for k in books.wckeys.values() if k.user in changed and k.name == changes["default_wckey"]]
+        for key in sorted(named, key=lambda one: (one.cluster, one.id)):
+            books.log("MsgType=1456", actor, f"id_wckey='{key.id}'", "is_def=1", now)
+    elif changed:
         condition = " || ".join(f"name='{name}'" for name in changed)
         info = ", ".join(f"{key}='{value}'" for key, value in changes.items())
         books.log("Modify Users", actor, f"({condition})", info, now)
@@ -597,9 +626,9 @@ def delete_users(books: Books, args: Mapping[str, Any], actor: str, now: int) ->
             books.remove("coordinators", coordinator)
     if matching:
         condition = " || ".join(f"id_assoc={assoc.id}" for assoc in matching)
-        books.log("Remove Associations", actor, f"({condition})", "", now, matching[0].cluster)
+        books.log("Remove Associations", actor, condition, "", now, matching[0].cluster)
     if whole:
-        books.log("Remove Users", actor, "(" + " || ".join(f"name='{name}'" for name in whole) + ")", "", now)
+        books.log("Remove Users", actor, "name in(" + ",".join(f"'{name}'" for name in whole) + ")", "", now)
     return {
         "users": tuple(whole),
         "assocs": tuple(told(assoc) for assoc in matching),

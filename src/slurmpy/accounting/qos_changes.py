@@ -185,8 +185,7 @@ def delete_qos(books: Books, args: Mapping[str, Any], actor: str, now: int) -> d
             default = "" if assoc.default_qos in names else assoc.default_qos
             if (deltas, own, default) != (assoc.delta_qos, assoc.qos_own, assoc.default_qos):
                 books.put("associations", assoc.copy(delta_qos=deltas, qos_own=own, default_qos=default))
-        condition = " || ".join(f"id={qos.id}" for qos in matching)
-        books.log("Remove QOS", actor, f"({condition})", "", now)
+        books.log("Remove QOS", actor, " || ".join(f"id='{qos.id}'" for qos in matching), "", now)
     return {"names": tuple(qos.name for qos in matching)}
 
 
@@ -263,7 +262,12 @@ def modify_resources(books: Books, args: Mapping[str, Any], actor: str, now: int
         altered = altered.copy(allocated=sum(share for _, share in altered.clusters))
         if altered != one:
             books.put("resources", altered)
-            books.log("Modify Resource", actor, f"(id={one.id})", f"{values} {allowed}", now)
+            told = [
+                f"{name}={value!r}" if isinstance(value, str) else f"{name}={value}" for name, value in values.items()
+            ]
+            if allowed is not None:
+                told.append(f"allowed={allowed}")
+            books.log("Modify Resources", actor, f"id='{one.id}'", ", ".join(told), now)
         changed.append((one.name, one.server, altered.clusters))
     return {"changed": tuple(changed)}
 
@@ -283,8 +287,8 @@ def delete_resources(books: Books, args: Mapping[str, Any], actor: str, now: int
             removed += [(one.name, one.server, cluster) for cluster, _ in gone]
         else:
             books.remove("resources", one)
-            removed.append((one.name, one.server, ""))
-        books.log("Remove Resource", actor, f"(id={one.id})", "", now)
+            removed += [(one.name, one.server, ""), *((one.name, one.server, cluster) for cluster, _ in one.clusters)]
+        books.log("Remove Resources", actor, f"id='{one.id}'", "", now)
     return {"removed": tuple(removed)}
 
 
@@ -329,7 +333,7 @@ def delete_clusters(books: Books, args: Mapping[str, Any], actor: str, now: int)
         for key in [one for one in books.wckeys.values() if one.cluster == name]:
             books.remove("wckeys", key)
         books.remove("clusters", books.clusters[name])
-        books.log("Remove Clusters", actor, f"(name='{name}')", "", now)
+        books.log("Remove Clusters", actor, f"name='{name}'", "", now)
     return {"names": tuple(names)}
 
 

@@ -414,6 +414,8 @@ def delete_coordinator(session: Session, argv: Sequence[str]) -> int:
     if accounts:
         word = "From" if users else "Removing Coordinators from"
         session.say(f" {word} Account(s)\n" + "".join(f"  {name}\n" for name in accounts))
+    session.say(" Removed Coordinators (sub accounts not listed)...\n")
+    session.say("".join(f"  U = {user:<9} A = {account:<10}\n" for account, user in result["removed"]))
     return _commit(session, "delete_coordinators", args, always=True)
 
 
@@ -805,11 +807,10 @@ def modify_resource(session: Session, argv: Sequence[str]) -> int:
     if not result["changed"]:
         session.say(" Nothing modified\n")
         return 1
-    session.say(" Modified resources...\n")
+    session.say(" Modified server resource ...\n")
     for name, server, clusters in result["changed"]:
         session.say(f"  {name}@{server}\n")
-        if "allowed" in specs.set:
-            session.say("".join(f"   Cluster - {cluster}\t{share}\n" for cluster, share in clusters))
+        session.say("".join(f"  Cluster - {cluster}\t- {name}@{server}\n" for cluster, _ in clusters))
     return _commit(session, "modify_resources", args)
 
 
@@ -823,7 +824,7 @@ def delete_resource(session: Session, argv: Sequence[str]) -> int:
         return 1
     session.say(" Deleting resource(s)...\n")
     for name, server, cluster in result["removed"]:
-        session.say(f"  {name}@{server}" + (f"\n   Cluster - {cluster}\n" if cluster else "\n"))
+        session.say(f"  Cluster - {cluster}\t- {name}@{server}\n" if cluster else f"  {name}@{server}\n")
     return _commit(session, "delete_resources", args)
 
 

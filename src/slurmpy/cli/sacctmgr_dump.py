@@ -301,11 +301,12 @@ class _Loader:
 
     def carry_out(self) -> int:
         added = 0
+        self.session.say(f"For cluster {self.cluster}\n")
         for method, args in self.requests:
             result = self.session.call(method, args)
             if method in ("add_accounts", "add_users") and result["added"]:
                 self.session.say(result["text"])
                 added += 1
         if not added:
-            self.session.say(" No new accounts, users or limits to add.\n")
+            self.session.say(" Nothing new added.\n")
         return 0
