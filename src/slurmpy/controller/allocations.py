@@ -132,6 +132,10 @@ async def wait_job(ctl: Controller, peer: Peer, args: dict[str, Any]) -> AsyncIt
         raise SlurmError("ESLURM_INVALID_JOB_ID")
     ids = list(state.by_het.get(job_id, {})) or [job_id]
     wants_all = bool(args.get("events"))
+    if args.get("started"):
+        async for part in _until_started(ctl, ids):
+            yield part
+        return
     worst: tuple[int, int, int] | None = None
     with ctl.events.subscribe(*ids) as queue:
         for job in _parts(ctl, ids):
@@ -151,6 +155,19 @@ async def wait_job(ctl: Controller, peer: Peer, args: dict[str, Any]) -> AsyncIt
             worst = _worse(worst, (event["state"], event["exit_code"], event["derived_exit_code"]))
     ended = worst or (JobState.COMPLETED, 0, 0)
     yield {"event": "done", "state": ended[0], "exit_code": ended[1], "derived_exit_code": ended[2]}
+
+
+async def _until_started(ctl: Controller, ids: list[int]) -> AsyncIterator[dict[str, Any]]:
+    """{"ready": True, "state"} when the job has started. Raises SlurmError ESLURM_ALREADY_DONE if it ends before."""
+    with ctl.events.subscribe(*ids) as queue:
+        while True:
+            job = ctl.state.jobs.get(ids[0])
+            if job is None or job.is_finished:
+                raise SlurmError("ESLURM_ALREADY_DONE")
+            if job.is_running and not job.job_state & JobState.CONFIGURING:
+                yield {"ready": True, "state": job.job_state}
+                return
+            await queue.get()
 
 
 def _parts(ctl: Controller, ids: list[int]) -> Iterator[Job]:

@@ -75,6 +75,13 @@ def build_nodes(conf: SlurmConf) -> dict[str, Node]:
     return nodes
 
 
+def nodes_of_line(conf: SlurmConf, line: Any) -> list[Node]:
+    """The nodes of one NodeName line."""
+    files = _gres_files(conf)
+    hosts = line.hosts(int(conf.SlurmdPort))
+    return [_node(conf, line, name, hostname, address, port, files) for name, hostname, address, port in hosts]
+
+
 def _node(
     conf: SlurmConf, line: Any, name: str, hostname: str, address: str, port: int, files: dict[str, list[Any]]
 ) -> Node:

@@ -14,6 +14,7 @@ from slurmpy.controller import (
     allocations,
     cancel,
     cluster,
+    dynamic_nodes,
     ends,
     jobs,
     nodes,
@@ -62,7 +63,7 @@ UNSUPPORTED = {
 
 METHOD_TABLES: tuple[dict[str, Any], ...] = (
     submit.METHODS, allocations.METHODS, steps.METHODS, cancel.METHODS, updates.METHODS, nodes.METHODS,
-    query.METHODS, admin.METHODS,
+    query.METHODS, admin.METHODS, dynamic_nodes.METHODS,
 )  # fmt: skip
 TIMER_TABLES: tuple[dict[str, Any], ...] = (
     jobs.TIMERS, requeue.TIMERS, nodes.TIMERS, allocations.TIMERS, steps.TIMERS,

@@ -115,12 +115,30 @@ def _new_step(ctl: Controller, job: Job, desc: StepDescriptor, layout: Any) -> S
     step._running_on = frozenset(layout.nodes)
     step._exclusive = not (desc.overlap or desc.interactive)
     job._steps[step_id] = step
+    show_use(job)
     ctl.state.touch_step(step)
     ctl.state.touch_job(job)
     records.step_start(ctl, job, step)
     if step.time_limit != INFINITE:
         ctl.at("step_limit", (job.job_id, step_id), step.start_time + step.time_limit * 60)
     return step
+
+
+def show_use(job: Job) -> None:
+    """What srun's steps use now, in the job's `job_resources`."""
+    resources = job.job_resources
+    if resources is None:
+        return
+    shown = []
+    for entry in resources["allocation"]:
+        held = [
+            step._allocation[entry["name"]]
+            for step in job._steps.values()
+            if step.step_id != STEP_BATCH and step._exclusive and entry["name"] in step._allocation
+        ]
+        cpus = sum(alloc.cpus for alloc in held)
+        shown.append({**entry, "cpus_used": cpus, "memory_used": sum(alloc.memory for alloc in held)})
+    job.job_resources = {**resources, "allocation": tuple(shown)}
 
 
 def step_tres(allocation: dict[str, Any]) -> str:
@@ -207,6 +225,8 @@ def finish(ctl: Controller, job: Job, step: Step, report: dict[str, Any]) -> Non
     ctl.timers.drop(("step_limit", (job.job_id, step.step_id)))
     report = {**report, "usage": step._usage or report.get("usage")}
     ends.end_step(ctl, job, step, step._exit_code, report, out_of_memory=report.get("reason") == "oom")
+    show_use(job)
+    ctl.state.touch_job(job)
     ctl.events.publish(job, {"event": "step_done", "step_id": step.step_id, "exit_code": step._exit_code})
 
 

@@ -186,11 +186,17 @@ def _plain(usage: Any) -> Any:
     return usage if isinstance(usage, (str, int, float, bool, type(None))) else str(usage)
 
 
+#: reasons of jobs whose priority does not count yet
+NO_PRIORITY_YET = ("BeginTime", "Dependency", "JobArrayTaskLimit", "Reservation")
+
+
 def priorities(ctl: Controller, peer: Peer, where: dict[str, Any]) -> Rows:
     """sprio: one row of factors for each waiting job and partition."""
     from slurmpy.controller import priority, query
 
-    jobs = [job for job in query.select_jobs(ctl, peer, where) if job.is_pending and not job.hold]
+    jobs = [job for job in query.select_jobs(ctl, peer, where) if job.is_pending and not job.hold and job.priority]
+    jobs = [job for job in jobs if not job.state_reason.startswith(NO_PRIORITY_YET)]
+    jobs.sort(key=lambda job: job.job_id)
     columns = priority.FACTOR_COLUMNS
     rows = [row for job in jobs for row in priority.factor_rows(ctl.state, job, ctl.state.now)]
     return columns, rows
