@@ -29,6 +29,7 @@ RECORDS = [
     ("license", "licenses", "scontrol/json-show-licenses"),
     ("controller_ping", "pings", "scontrol/ping-json"),
     ("sinfo", "sinfo", "sinfo/json"),
+    ("sinfo", "sinfo", "sinfo/json-n"),
     ("stats_msg", "statistics", "sdiag/json"),
     ("shares_resp_msg", "shares", "sshare/json"),
     ("job", "jobs", "sacct/json"),

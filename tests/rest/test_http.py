@@ -98,7 +98,7 @@ def test_query_parameters() -> None:
     with pytest.raises(ParseFailed):
         conditions.JOB_INFO.parse({"update_time": "abc"}, "#/", context)
     assert context.errors[0]["description"] == "Parsing of abc for timestamp failed"
-    older = Context(quotes=False, epochs=False)
+    older = Context("v0.0.40")
     assert conditions.USERS.parse({"with_assocs": "true"}, "#/", older) == {"with_assocs": True}
     assert older.warnings[0]["description"].endswith("OpenAPI type=string (Slurm type=string)")
     with pytest.raises(ParseFailed):

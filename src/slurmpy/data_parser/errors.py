@@ -37,9 +37,11 @@ class ParseFailed(Exception):
 class Context:
     """Collects the errors and warnings of one parse as the documents ``errors`` and ``warnings`` carry them."""
 
-    def __init__(self, quotes: bool = True, epochs: bool = True) -> None:
-        self.quotes = quotes  # whether messages quote the value that is wrong (v0.0.40's do not)
-        self.epochs = epochs  # whether a time may be a number of seconds (it may since v0.0.42)
+    def __init__(self, version: str = "") -> None:
+        #: the first of the versions here is stricter, and its messages do not quote the value that is wrong
+        self.strict = version == "v0.0.40"
+        #: whether a time may be a number of seconds
+        self.epochs = version not in ("v0.0.40", "v0.0.41")
         self.errors: list[dict[str, Any]] = []
         self.warnings: list[dict[str, Any]] = []
 

@@ -159,6 +159,9 @@ class Flags(Type):
             match = text if text in self._known else self._match(text)
             if match is None:
                 context.error("ESLURM_DATA_FLAGS_INVALID", f'Unknown flag "{text}"', f"{at[:-1]}[{index}]/")
+                if context.strict:
+                    context.error("ESLURM_DATA_FLAGS_INVALID", "Parsing flags failed", at)
+                    raise ParseFailed
                 continue
             names.append(match)
         return self._value(tuple(names)) if self._value is not None else tuple(names)

@@ -51,6 +51,11 @@ def _features(attr: str) -> tuple[Callable[[SinfoRow], str], Callable[[dict[str,
     return get, put
 
 
+def _per_node(row: SinfoRow) -> int:
+    """The partition's limit; a row without nodes has none to tell and says 0."""
+    return row.partition.max_cpus_per_node if row.nodes_total else 0
+
+
 _all, _put_all = _features("features")
 _active, _put_active = _features("active_features")
 
@@ -73,7 +78,7 @@ SINFO = Table(
         F("cpus/total", INT32, "cpus_total"),
         *_range("cpus", INT32, "cpus"),
         *_range("cpus/load", INT32, "cpu_load"),
-        F("cpus/per_node/max", UINT32, get=lambda row: row.partition.max_cpus_per_node),
+        F("cpus/per_node/max", UINT32, get=_per_node),
         *_range("sockets", INT32, "sockets"),
         *_range("cores", INT32, "cores"),
         *_range("threads", INT32, "threads"),

@@ -27,7 +27,7 @@ from .kinds import (
 from .lists import Commas, Flags, ListOf
 from .tables import Field as F
 from .tables import Table
-from .types import STRING, UNSET, Reference, Type
+from .types import STRING, UNSET, Integer, Reference, Type
 
 
 class Identity(Type):
@@ -61,6 +61,14 @@ class Identity(Type):
             raise ParseFailed from None
 
 
+class Count(Integer):
+    """How many of something; a negative number says nothing."""
+
+    def parse(self, document: Any, at: str, context: Context) -> Any:
+        value = super().parse(document, at, context)
+        return UNSET if value is not UNSET and value < 0 else value
+
+
 class Environment(ListOf):
     """A list of NAME=value; an object of names and values is taken as well."""
 
@@ -72,6 +80,7 @@ class Environment(ListOf):
         return super().parse(document, at, context)
 
 
+COUNT = Count("int32")
 USER_ID = Identity("user")
 GROUP_ID = Identity("group")
 ENVIRONMENT = Environment(STRING, "string_array")
@@ -207,16 +216,16 @@ JOB_DESC_MSG = Table(
         F("container", STRING),
         F("container_id", STRING),
         F("contiguous", BOOLEAN),
-        F("core_specification", INT32),
+        F("core_specification", COUNT),
         F("cpu_binding", STRING),
         F("cpu_binding_flags", CPU_BINDING_FLAGS, "", unsupported=True),
         F("cpu_frequency", STRING),
-        F("cpus_per_task", INT32),
+        F("cpus_per_task", COUNT),
         F("cpus_per_tres", STRING),
         F("crontab", CRON_ENTRY, "", unsupported=True),
         F("current_working_directory", STRING),
         F("deadline", INT64),
-        F("delay_boot", INT32),
+        F("delay_boot", COUNT),
         F("dependency", STRING),
         F("distribution", STRING),
         F("distribution_plane_size", UINT16),
@@ -237,25 +246,25 @@ JOB_DESC_MSG = Table(
         F("licenses", STRING),
         F("mail_type", JOB_MAIL_FLAGS),
         F("mail_user", STRING),
-        F("maximum_cpus", INT32),
-        F("maximum_nodes", INT32),
+        F("maximum_cpus", COUNT),
+        F("maximum_nodes", COUNT),
         F("mcs_label", STRING),
         F("memory_binding", STRING),
         F("memory_binding_type", MEMORY_BINDING_TYPE, "", unsupported=True),
         F("memory_per_cpu", UINT64),
         F("memory_per_node", UINT64),
         F("memory_per_tres", STRING),
-        F("minimum_boards_per_node", INT32),
-        F("minimum_cpus", INT32),
-        F("minimum_cpus_per_node", INT32),
-        F("minimum_nodes", INT32),
-        F("minimum_sockets_per_board", INT32),
+        F("minimum_boards_per_node", COUNT),
+        F("minimum_cpus", COUNT),
+        F("minimum_cpus_per_node", COUNT),
+        F("minimum_nodes", COUNT),
+        F("minimum_sockets_per_board", COUNT),
         F("name", STRING),
         F("network", STRING),
         F("nice", INT32),
         F("nodes", STRING, get=_nodes, put=_put_nodes),
-        F("ntasks_per_tres", INT32),
-        F("oom_kill_step", INT32),
+        F("ntasks_per_tres", COUNT),
+        F("oom_kill_step", COUNT),
         F("open_mode", OPEN_MODE),
         F("overcommit", BOOLEAN),
         F("partition", STRING),
@@ -276,19 +285,19 @@ JOB_DESC_MSG = Table(
         F("selinux_context", STRING),
         F("shared", JOB_SHARED),
         F("site_factor", INT32),
-        F("sockets_per_node", INT32),
+        F("sockets_per_node", COUNT),
         F("spank_environment", STRING_ARRAY, "", unsupported=True),
         F("standard_error", STRING),
         F("standard_input", STRING),
         F("standard_output", STRING),
-        F("tasks", INT32),
-        F("tasks_per_board", INT32),
-        F("tasks_per_core", INT32),
-        F("tasks_per_node", INT32),
-        F("tasks_per_socket", INT32),
-        F("temporary_disk_per_node", INT32),
-        F("thread_specification", INT32),
-        F("threads_per_core", INT32),
+        F("tasks", COUNT),
+        F("tasks_per_board", COUNT),
+        F("tasks_per_core", COUNT),
+        F("tasks_per_node", COUNT),
+        F("tasks_per_socket", COUNT),
+        F("temporary_disk_per_node", COUNT),
+        F("thread_specification", COUNT),
+        F("threads_per_core", COUNT),
         F("time_limit", UINT32),
         F("time_minimum", UINT32),
         F("tres_bind", STRING),
@@ -299,7 +308,7 @@ JOB_DESC_MSG = Table(
         F("tres_per_task", STRING),
         F("user_id", USER_ID),
         F("wait_all_nodes", BOOLEAN),
-        F("wait_for_switch", INT32),
+        F("wait_for_switch", COUNT),
         F("wckey", STRING),
         F("x11", X11_FLAGS),
         F("x11_magic_cookie", STRING, "", unsupported=True),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from slurmpy.core.records.base import INFINITE
 
 from . import json_text, yaml_text
-from .errors import Context, ParseFailed, openapi_kind, quote
+from .errors import Context, ParseFailed, openapi_kind, quote, slurm_kind
 
 if TYPE_CHECKING:
     from .compiler import Compiler
@@ -65,7 +65,7 @@ class Type:
             kind += f" format={schema['format']}"
         context.warn(
             f"Expected OpenAPI {kind} (Slurm type={_SLURM_TYPES.get(schema.get('type', ''), 'dictionary')}) "
-            f"but got {openapi_kind(document)}{': ' + quote(document) if context.quotes else ''}",
+            f"but got {openapi_kind(document)}{'' if context.strict else ': ' + quote(document)}",
             at,
         )
 
@@ -259,6 +259,8 @@ class OptionalNumber(Type):
             if not document.get("set"):
                 return None
             document = document.get("number", 0)
+        elif context.strict:
+            self._mismatch(document, at, context)
         if self.real:
             if isinstance(document, (int, float)) and not isinstance(document, bool):
                 return float(document)
@@ -268,7 +270,10 @@ class OptionalNumber(Type):
             return INFINITE
         number: Any = to_integer(document)
         if number is None:
-            context.error("ESLURM_DATA_CONV_FAILED", f"Expected integer but got {quote(document)}", at)
+            if context.strict:
+                context.error("ESLURM_DATA_EXPECTED_DICT", f"Expected dictionary but got {slurm_kind(document)}", at)
+            else:
+                context.error("ESLURM_DATA_CONV_FAILED", f"Expected integer but got {quote(document)}", at)
             raise ParseFailed
         return float(number) if self.real else number
 

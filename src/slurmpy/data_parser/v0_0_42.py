@@ -39,8 +39,18 @@ TYPES: tuple[Type, ...] = (
 
 #: what only commands print, or what the real document describes as something else
 UNPUBLISHED = frozenset(
-    {"step_info", "step_info_msg", "openapi_step_info_resp", "sinfo", "sinfo_rows", "openapi_sinfo_resp",
-     "job_state_entry", "job_state_entries", "openapi_job_states_resp", "openapi_users_removed_resp"}
+    {
+        "step_info",
+        "step_info_msg",
+        "openapi_step_info_resp",
+        "sinfo",
+        "sinfo_rows",
+        "openapi_sinfo_resp",
+        "job_state_entry",
+        "job_state_entries",
+        "openapi_job_states_resp",
+        "openapi_users_removed_resp",
+    }
 )
 
 

@@ -67,7 +67,7 @@ class Call:
         self.media = media
         self.source = source
         self.own = own
-        self.context = Context(quotes=plugin.version != "v0.0.40", epochs=not self.older)
+        self.context = Context(plugin.version)
         self.failure = 0  # the status of a refusal, where it is not that of its number
 
     @property

@@ -119,6 +119,8 @@ async def submit_job(call: Call) -> Reply:
             raise SlurmError("ESLURM_MISSING_WORK_DIR")
         answer = await call.slurmctld.call("submit_batch_job", {"descriptions": sent})
     except SlurmError as error:
+        if error.name == "ESLURM_ENVIRONMENT_MISSING":  # clients of REST are told what became of it
+            error = SlurmError("ESLURM_WRITING_TO_FILE")
         call.slurm_error(error, "Batch job submission failed", "slurm_submit_batch_job()")
         return call.failed()
     number, text = int(answer.get("error") or 0), ""
