@@ -169,8 +169,6 @@ class Launch:
         found = dict(options.environment)
         found.setdefault("SLURMD_DEBUG", str(2 if options.slurmd_debug is None else options.slurmd_debug))
         found.setdefault("SLURM_UMASK", f"{options.umask:04o}")
-        if reply.get("distribution"):
-            found.setdefault("SLURM_DISTRIBUTION", str(reply["distribution"]).lower())
         if self._tcp is not None:
             host, port = self._tcp
             found["SLURM_SRUN_COMM_HOST"] = found["SLURM_LAUNCH_NODE_IPADDR"] = host

@@ -97,8 +97,6 @@ def of_job(launch: Mapping[str, Any]) -> dict[str, str]:
     ):
         if job.get(field):
             result[name] = str(job[field])
-    if launch.get("group_name"):
-        result["SLURM_JOB_GROUP"] = launch["group_name"]
     if job.get("restart_cnt"):
         result["SLURM_RESTART_COUNT"] = str(job["restart_cnt"])
     if job.get("array_job_id"):
@@ -157,6 +155,7 @@ def of_batch(launch: Mapping[str, Any]) -> dict[str, str]:
         }
     )
     result.setdefault("SLURM_PRIO_PROCESS", "0")
+    result.setdefault("TMPDIR", "/tmp")  # noqa: S108 - where Slurm tells scripts to put theirs
     if request.get("current_working_directory"):
         result.setdefault("SLURM_SUBMIT_DIR", request["current_working_directory"])
     if job.get("allocating_node"):

@@ -169,6 +169,8 @@ class Step:
         if any(task.status is None for task in self.tasks):
             return False
         if not self._killing:
+            if self._kill_timer is not None and not self._no_children:
+                return False  # they were told to end, and have KillWait for it like everybody
             self._kill_rest()
         if not self._no_children:
             return False
@@ -295,11 +297,14 @@ class Step:
         self.announce(reason)
         if not self.is_batch:
             self.io.aborting(wait)
-        if self._kill_timer is not None and self._kill_timer.callback is not None:
-            return
-        self.suspended = False
-        self.signal(signal.SIGCONT, only_tasks=False)
-        self.signal(signal.SIGTERM, only_tasks=False)
+        if self._kill_timer is not None:
+            if self._kill_timer.when <= time.monotonic() + wait:
+                return
+            self._kill_timer.cancel()  # a sterner request than the first
+        else:
+            self.suspended = False
+            self.signal(signal.SIGCONT, only_tasks=False)
+            self.signal(signal.SIGTERM, only_tasks=False)
         self._kill_timer = self.loop.after(wait, self.kill)
 
     def kill(self) -> None:
@@ -307,6 +312,7 @@ class Step:
         self.suspended = False
         if self._kill_timer is not None:
             self._kill_timer.cancel()
+            self._kill_timer = None
         processes.send(processes.descendants(os.getpid()), signal.SIGKILL)
         self.cgroup.kill()
         if self._by_pid:
