@@ -20,8 +20,12 @@ _JOB_FIELDS = tuple(
     for name in DbJob.FIELDS
     # scripts and environments are sacct -B's and --env-vars' business
     if name not in ("steps", "script", "environment", "kill_request_user")
-)
+) + ("consumed_energy",)
 _STEP_FIELDS = tuple(name for name in DbStep.FIELDS if name != "kill_request_user")
+
+
+#: Slurm's 64-bit «not set»
+_NO_VALUE = 0xFFFFFFFFFFFFFFFE
 
 
 async def dump(service: Service, peer: Peer, args: dict[str, Any]) -> AsyncIterator[bytes]:
@@ -54,11 +58,23 @@ def records(connection: Any, books: Any, where: dict[str, Any], now: int) -> Ite
             values = job.__dict__
             for name, value in zip(_JOB_FIELDS, row, strict=False):
                 values[name] = value
+            energy = values.pop("consumed_energy")
+            if values["tres_allocated"]:
+                values["tres_allocated"] = _with_energy(
+                    values["tres_allocated"], energy if energy is not None and values["end_time"] else _NO_VALUE
+                )
             values["flags"] = tuple(values["flags"].split(",")) if values["flags"] else ()
             values["kill_request_user"] = _user_name(names, values["kill_request_user_id"])
             if steps is not None:
                 values["steps"] = tuple(_step(found, names) for found in row[-1])
             yield job
+
+
+def _with_energy(allocated: str, energy: int) -> str:
+    """What an allocation is told to have: its energy too, which is known when the job and a step of it are over."""
+    parts = [part for part in allocated.split(",") if not part.startswith("energy=")]
+    at = next((index for index, part in enumerate(parts) if part[:4] not in ("cpu=", "mem=")), len(parts))
+    return ",".join([*parts[:at], f"energy={energy}", *parts[at:]])
 
 
 def _step(row: tuple[Any, ...], names: dict[int, str]) -> DbStep:

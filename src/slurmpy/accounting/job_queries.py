@@ -61,7 +61,7 @@ _ONE_OF = {
 }
 #: filter: column that must lie between two values (None: open)
 _RANGES = {
-    "cpus": "required_cpus",
+    "cpus": "alloc_cpus",
     "node_counts": "allocation_nodes",
     "time_limits": "time_limit",
 }
@@ -82,7 +82,8 @@ def _time_window(where: Mapping[str, Any]) -> list[Any]:
     start, end = int(where.get("start") or 0), int(where.get("end") or 0)
     states: Sequence[int] = where.get("states") or ()
     if not states:
-        conditions: list[Any] = [job.eligible_time > 0]
+        # from the beginning of time on, jobs that are not yet eligible count too (that is what sacct -j asks)
+        conditions: list[Any] = [job.eligible_time > 0] if start else []
         if end:
             conditions.append(job.eligible_time < end)
         if start:

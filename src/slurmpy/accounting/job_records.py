@@ -30,7 +30,7 @@ _NO_HET = -1
 _JOB = schema.Mapper(schema.records.DbJob, schema.jobs)
 _STEP = schema.Mapper(schema.records.DbStep, schema.steps)
 _JOB_NAMES = tuple(name for name in _JOB.columns if name != "db_index")
-_JOB_DEFAULTS = {name: _JOB.defaults[name] for name in _JOB_NAMES} | {"flags": ""}
+_JOB_DEFAULTS = {name: _JOB.defaults[name] for name in _JOB_NAMES} | {"flags": "", "alloc_cpus": 0}
 _STEP_DEFAULTS = dict(_STEP.defaults)
 _JOB_COLUMNS = frozenset(JOB_FIELDS) & frozenset(_JOB.columns) - {"job_id", "submit_time"}
 _STEP_COLUMNS = frozenset(STEP_FIELDS) & frozenset(_STEP.columns) - {"step_id", "step_het_comp"}
@@ -92,6 +92,7 @@ def merge_job(row: Row | None, item: Item, cluster: str) -> Row:
         if value is None and _JOB_DEFAULTS[name] is not None:
             continue
         merged[name] = _value(name, value)
+    merged["alloc_cpus"] = tres_text.parse(merged["tres_allocated"]).get("cpu", 0)
     return merged
 
 
@@ -130,7 +131,7 @@ class Recorder:
         self._jobs: dict[tuple[str, int, int], Row] = {}
         self._next_job = self._next_step = 0
         job, step = schema.jobs, schema.steps
-        self._find_job = sa.select(*(job.c[name] for name in ("db_index", *_JOB_NAMES))).where(
+        self._find_job = sa.select(*(job.c[name] for name in ("db_index", "alloc_cpus", *_JOB_NAMES))).where(
             job.c.cluster == sa.bindparam("k_cluster"),
             job.c.job_id == sa.bindparam("k_job"),
             job.c.submit_time == sa.bindparam("k_submit"),

@@ -70,6 +70,7 @@ jobs = sa.Table(
     metadata,
     _number(),
     *_columns(records.DbJob, ("cluster",), _JOB_ELSEWHERE),
+    sa.Column("alloc_cpus", sa.Integer(), nullable=False),  # of tres_allocated, to be searched for
     sa.UniqueConstraint("cluster", "job_id", "submit_time"),
     sa.Index("jobs_by_end", "cluster", "end_time"),
     sa.Index("jobs_by_user", "cluster", "user_id", "submit_time"),

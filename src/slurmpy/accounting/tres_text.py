@@ -28,7 +28,7 @@ def parse(text: str) -> Mapping[str, int]:
             amount = float(value[:-1]) * _UNITS[unit]
             counts[name] = int(amount / 1048576 if name == "mem" else amount)
         else:
-            counts[name] = int(float(value))
+            counts[name] = int(value) if value.isdecimal() else int(float(value))
     return counts
 
 

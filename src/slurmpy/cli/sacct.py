@@ -274,7 +274,7 @@ def _columns(names: Sequence[str]) -> str:
     """Four names a line, as --helpformat prints them."""
     lines = []
     for start in range(0, len(names), 4):
-        lines.append("".join(f"{name:<19} " for name in names[start : start + 4]).rstrip(" ") + "\n")
+        lines.append(" ".join(f"{name:<19}" for name in names[start : start + 4]) + "\n")
     return "".join(lines)
 
 

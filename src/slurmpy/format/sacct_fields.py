@@ -116,6 +116,8 @@ def _count(text: str, name: str) -> int:
 def _tres_text(style: Style, text: str) -> str:
     parts = []
     for name, count in tres(text).items():
+        if name == "energy" and count in (0, 0xFFFFFFFFFFFFFFFE):
+            continue
         if name == "mem":
             parts.append(f"mem={style.amount(count, 'M')}")
         elif name.startswith("bb/"):
@@ -251,7 +253,7 @@ def _start(style: Style, start: int, end: int) -> str:
     if style.window and start:
         start = max(start, style.window[0])
     elif style.window:
-        return style.time(style.window[1])
+        return style.time(min(end or style.window[1], style.window[1]))
     return style.time(start, "None" if end else "Unknown")
 
 
@@ -319,16 +321,16 @@ def _energy(style: Style, energy: int | None) -> str:
     return style.amount(energy, "")
 
 
-def _job_energy(style: Style, energy: int | None, start: int) -> str:
-    return "0" if not start else _energy(style, energy)
+def _job_energy(style: Style, energy: int | None, start: int, end: int) -> str:
+    return "0" if not start else _energy(style, energy) if end else ""
 
 
 def _energy_raw(style: Style, energy: int | None) -> str:
     return _number(style, energy)
 
 
-def _job_energy_raw(style: Style, energy: int | None, start: int) -> str:
-    return "0" if not start else _number(style, energy)
+def _job_energy_raw(style: Style, energy: int | None, start: int, end: int) -> str:
+    return "0" if not start else _number(style, energy) if end else ""
 
 
 def _frequency(style: Style, kilohertz: int | None) -> str:
@@ -522,13 +524,13 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "ConsumedEnergy",
         14,
-        job=(("consumed_energy", "start_time"), _job_energy),
+        job=(("consumed_energy", "start_time", "end_time"), _job_energy),
         step=(("consumed_energy",), _energy),
     ),
     Field(
         "ConsumedEnergyRaw",
         17,
-        job=(("consumed_energy", "start_time"), _job_energy_raw),
+        job=(("consumed_energy", "start_time", "end_time"), _job_energy_raw),
         step=(("consumed_energy",), _energy_raw),
     ),
     Field("Container", 19, **_both(("container",), _text)),
