@@ -71,6 +71,7 @@ class _Update:
         self.operator = permissions.is_operator(state, peer.uid, peer.name)
         self.resized = False
         self.reprioritise = False
+        self.counts_elsewhere = False
         self.keys: dict[str, Any] = {}  # changes of fields that indexes of the state go by
 
     def waiting_only(self) -> None:
@@ -226,7 +227,7 @@ class _Update:
 
     def recount(self) -> None:
         """The job will count for somebody else: it leaves the old counters, and enters the new ones in `finish`."""
-        self.changes.setdefault("_recount", True)
+        self.counts_elsewhere = True
 
     # ------------------------------------------------------------ rank
 
@@ -327,7 +328,7 @@ class _Update:
         copy, job = self.copy, self.job
         if self.resized:
             self.resize()
-        counted = "_recount" in self.changes and job._sched.get("counted_submit")
+        counted = self.counts_elsewhere and job._sched.get("counted_submit")
         if counted:
             limits.on_end(self.state, job)
         keep = ("_steps", "_sched", "_version")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import partition_access
+from slurmpy.controller import fairshare, partition_access
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.records.base import INFINITE
 
@@ -166,6 +166,8 @@ def on_end(state: State, job: Job, now: int = 0) -> None:
     submitted = job._sched.get("counted_submit")
     if not counts and not submitted:
         return
+    if counts and now and not job.is_suspended:
+        fairshare.finish(state, job, now)
     number = _records(job)
     for slot in _slots(state, job):
         if counts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from slurmpy.controller import fairshare
 from slurmpy.core.records.base import INFINITE
 
 if TYPE_CHECKING:
@@ -164,9 +165,10 @@ def _totals(state: State) -> dict[str, Any]:
 
 
 def recompute(state: State, now: int) -> None:
-    """Bring the priorities of all waiting jobs up to date (every PriorityCalcPeriod); the queue is sorted again."""
+    """Bring usage, fair shares and the priorities of all waiting jobs up to date (every PriorityCalcPeriod)."""
     if is_basic(state):
         return
+    fairshare.advance(state, now)
     for job in list(state.pending.values()):
         if job.hold or not job.priority or job._limits.get("priority") is not None:
             continue

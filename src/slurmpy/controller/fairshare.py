@@ -1,0 +1,138 @@
+"""Usage of associations (decaying) and the fair-share factors that the Fair Tree makes of it.
+
+``_usage["raw"]`` of an association is its usage in billing seconds, that of everything below it included;
+``_usage["fairshare"]`` of a user's association is the factor, 0 to 1, ``_usage["level_fs"]`` its rank among its siblings.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from slurmpy.core.records.accounting import SHARES_PARENT
+
+if TYPE_CHECKING:
+    from slurmpy.controller.assocs import Association
+    from slurmpy.controller.state import Job, State
+
+#: columns of `rows`
+COLUMNS = (
+    "id", "account", "user", "partition", "parent_account", "level", "shares_raw", "shares_norm", "usage_raw",
+    "usage_norm", "usage_effective", "fairshare", "level_fs",
+)  # fmt: skip
+
+
+def advance(state: State, now: int) -> None:
+    """Count what running jobs have used since the last call, let older usage decay, and rank everybody anew."""
+    last = int(state.__dict__.get("_usage_at", 0)) or now
+    seconds = max(0, now - last)
+    state.__dict__["_usage_at"] = now
+    half_life = int(state.conf.PriorityDecayHalfLife or 0)
+    if seconds and half_life:
+        factor = 0.5 ** (seconds / half_life)
+        for assoc in state.assocs.assocs.values():
+            if assoc._usage.get("raw"):
+                assoc._usage["raw"] *= factor
+    for job in state.running.values():
+        if job.is_running:
+            charge(state, job, last, now)
+    rank(state)
+
+
+def charge(state: State, job: Job, since: int, until: int) -> None:
+    """Add a running job's usage of a time to its association and all above it, and to its QOS."""
+    begin = max(since, job.start_time)
+    if until <= begin:
+        return
+    qos = state.assocs.qos.get(job.qos)
+    factor = qos.usage_factor if qos is not None else 1.0
+    amount = (until - begin) * (job.billable_tres if job.billable_tres is not None else job.cpus) * factor
+    if qos is not None:
+        qos._usage["raw"] = qos._usage.get("raw", 0.0) + amount
+    assoc = state.assocs.assocs.get(job.association_id)
+    if assoc is not None:
+        for one in state.assocs.chain(assoc):
+            one._usage["raw"] = one._usage.get("raw", 0.0) + amount
+
+
+def finish(state: State, job: Job, now: int) -> None:
+    """A job that ends is charged for the time since the last `advance`."""
+    charge(state, job, int(state.__dict__.get("_usage_at", 0)) or job.start_time, now)
+
+
+def rank(state: State) -> None:
+    """The Fair Tree: siblings in the order of shares over usage, depth first; the first user gets 1, the last 1/n."""
+    children: dict[int, list[Association]] = {}
+    for assoc in state.assocs.assocs.values():
+        children.setdefault(assoc.parent_id if assoc.parent_id != assoc.id else 0, []).append(assoc)
+    users = [assoc for assoc in state.assocs.assocs.values() if assoc.user]
+    total = len(users)
+    if not total:
+        return
+    place = total
+    tied = 0.0
+
+    def walk(group: list[Association]) -> None:
+        nonlocal place, tied
+        levels = _levels(state, group)
+        ordered = sorted(group, key=lambda assoc: (-levels[assoc.id], not assoc.user, assoc.id))
+        before: float | None = None
+        for assoc in ordered:
+            level = levels[assoc.id]
+            assoc._usage["level_fs"] = level
+            if assoc.user:
+                if before is None or level != before:
+                    tied = place / total
+                assoc._usage["fairshare"] = tied
+                before = level
+                place -= 1
+            else:
+                before = None
+                walk(children.get(assoc.id, []))
+
+    roots = children.get(0, [])
+    for root in roots:
+        walk(children.get(root.id, []))
+
+
+def _levels(state: State, group: list[Association]) -> dict[int, float]:
+    """Shares over usage of each sibling; infinite for those that have used nothing or share as their parent does."""
+    shares = sum(assoc.shares_raw for assoc in group if assoc.shares_raw != SHARES_PARENT)
+    usage = sum(float(assoc._usage.get("raw", 0.0)) for assoc in group)
+    found = {}
+    for assoc in group:
+        used = float(assoc._usage.get("raw", 0.0))
+        if assoc.shares_raw == SHARES_PARENT or not used or not usage:
+            found[assoc.id] = math.inf
+        else:
+            found[assoc.id] = (assoc.shares_raw / shares if shares else 0.0) / (used / usage)
+    return found
+
+
+def rows(state: State) -> list[tuple[Any, ...]]:
+    """What sshare shows, the root first and everything else below what it belongs to; see COLUMNS."""
+    assocs = state.assocs.assocs
+    children: dict[int, list[Association]] = {}
+    for assoc in assocs.values():
+        children.setdefault(assoc.parent_id if assoc.parent_id != assoc.id else 0, []).append(assoc)
+    total = sum(float(root._usage.get("raw", 0.0)) for root in children.get(0, []))
+    found: list[tuple[Any, ...]] = []
+
+    def walk(group: list[Association], level: int, parent: Association | None) -> None:
+        shares = sum(one.shares_raw for one in group if one.shares_raw != SHARES_PARENT)
+        used_by_all = float(parent._usage.get("raw", 0.0)) if parent is not None else total
+        for one in sorted(group, key=lambda assoc: (not assoc.user, assoc.account, assoc.user, assoc.partition)):
+            used = float(one._usage.get("raw", 0.0))
+            norm = None if one.shares_raw == SHARES_PARENT else one.shares_raw / shares if shares else 0.0
+            found.append(
+                (
+                    one.id, one.account, one.user, one.partition, parent.account if parent else "", level,
+                    one.shares_raw, norm if level else 1.0, int(used), used / total if total else 0.0,
+                    used / used_by_all if used_by_all else 0.0, one._usage.get("fairshare") if one.user else None,
+                    one._usage.get("level_fs") if level else None,
+                )
+            )  # fmt: skip
+            walk(children.get(one.id, []), level + 1, one)
+
+    walk(children.get(0, []), 0, None)
+    return found
