@@ -10,10 +10,13 @@ from . import golden
 
 pytestmark = pytest.mark.skipif(bool(golden.MISSING), reason=golden.MISSING or "-")
 
-COMMANDS = ("squeue", "sinfo", "sprio")
+COMMANDS = ("squeue", "sinfo", "sprio", "sdiag", "sstat")
 #: what needs the cluster itself
 LEFT_OUT = {
     "env-jwt-bad": "the token is judged by the cluster",
+    "sdiag-extra": "the figures are slurmctld's",
+    "sdiag-reset": "slurmctld refuses it",
+    "sstat-other": "the node's daemon refuses it",
     "squeue-noconf": "the configuration is read by the cluster's connection",
 }
 
