@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,17 @@ class Rest:
         assert self.process.stderr is not None
         self.process.stderr.close()
         return code
+
+
+def finish(rest: Rest, number: int, states: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """The job once it is in one of ``states``; without any, once nothing of it waits, runs or completes."""
+    for _ in range(200):
+        (job,) = rest("GET", f"/slurm/v0.0.42/job/{number}").document["jobs"]
+        found = set(job["job_state"])
+        if found & states if states else not found & {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING"}:
+            return dict(job)
+        time.sleep(0.1)
+    raise AssertionError(f"job {number} is {job['job_state']} because of {job['state_reason']}")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import yaml
 from slurmpy.data_parser import registry
 from slurmpy.rest.endpoints import ENDPOINTS
 
-from .conftest import Answer, Rest
+from .conftest import Answer, Rest, finish
 
 V = "/slurm/v0.0.42"
 DB = "/slurmdb/v0.0.42"
@@ -24,15 +24,6 @@ pytestmark = pytest.mark.xdist_group("rest")
 
 def _submit(rest: Rest, script: str = "#!/bin/sh\ntrue\n", version: str = "v0.0.42", **job: Any) -> Answer:
     return rest("POST", f"/slurm/{version}/job/submit", {"script": script, "job": {**JOB, **job}})
-
-
-def _until(rest: Rest, number: int, states: set[str]) -> dict[str, Any]:
-    for _ in range(200):
-        (job,) = rest("GET", f"{V}/job/{number}").document["jobs"]
-        if states & set(job["job_state"]):
-            return dict(job)
-        time.sleep(0.1)
-    raise AssertionError(f"job {number} is {job['job_state']} because of {job['state_reason']}")
 
 
 def _schemas() -> dict[str, Any]:
@@ -81,7 +72,7 @@ def test_a_job_from_submission_to_accounting(rest: Rest) -> None:
     assert answer.status == 200, answer.body
     assert answer.document["warnings"] == []
     number = answer.document["job_id"]
-    job = _until(rest, number, {"FAILED"})
+    job = finish(rest, number, frozenset({"FAILED"}))
     assert (job["name"], job["comment"], job["exit_code"]["return_code"]["number"]) == ("rest", "via REST", 3)
     for _ in range(50):
         found = rest("GET", f"{DB}/job/{number}").document["jobs"]
