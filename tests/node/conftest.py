@@ -233,7 +233,7 @@ def batch(job_id: int = 1, script: str = "true", uid: int | None = None, **more:
     }
     request: dict[str, Any] = {}
     environment = more.pop("environment", ("PATH=/usr/bin:/bin", "HOME=/"))
-    for name in ("argv", "open_mode", "umask", "rlimits", "tasks", "cpus_per_task", "memory_per_node", "memory_per_cpu"):
+    for name in ("argv", "open_mode", "umask", "rlimits", "cpus_per_task", "memory_per_node", "memory_per_cpu"):
         if name in more:
             request[name] = more.pop(name)
     job.update(more)

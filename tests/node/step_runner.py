@@ -1,5 +1,5 @@
-"""Plays srun: `python step_runner.py slurm.conf SPEC`, SPEC being JSON {"job_id", "step_id", "nodes": {name: [task ids]},
-"options": {...}, "user": uid}. Run as root it signs the credential itself, as slurmctld would."""
+"""Plays srun: `python step_runner.py slurm.conf SPEC`, SPEC being JSON {"job_id", "step_id", "nodes": {name: [task
+ids]}, "options": {...}, "user": uid}. Run as root it signs the credential itself, as slurmctld would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a site sets up around jobs: Prolog, Epilog, TaskProlog, TaskEpilog, memory limits; and an ordinary user's slurmd."""
+"""What a site sets up around jobs: Prolog, Epilog, TaskProlog, TaskEpilog, memory limits; an ordinary user's slurmd."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def site(cluster: Cluster, **more: str) -> None:
 def test_prolog_and_epilog(cluster: Cluster) -> None:
     place = cluster.directory
     site(cluster, Prolog=f"{place}/prolog", Epilog=f"{place}/epilog")
-    program(place / "prolog", f'echo prolog $SLURM_JOB_ID $SLURM_JOB_UID >> {place}/log; [ $SLURM_JOB_ID != 6 ]')
-    program(place / "epilog", f'echo epilog $SLURM_JOB_ID $SLURM_SCRIPT_CONTEXT >> {place}/log')
+    program(place / "prolog", f"echo prolog $SLURM_JOB_ID $SLURM_JOB_UID >> {place}/log; [ $SLURM_JOB_ID != 6 ]")
+    program(place / "epilog", f"echo epilog $SLURM_JOB_ID $SLURM_SCRIPT_CONTEXT >> {place}/log")
     node = cluster.node()
     node.call("launch_batch_job", **batch(5, f"echo job >> {place}/log"))
     assert cluster.controller.heard("complete_batch_job", job_id=5)["epilog_complete"] is True
@@ -52,10 +52,11 @@ def test_prolog_and_epilog(cluster: Cluster) -> None:
 def test_task_prolog_and_epilog(cluster: Cluster) -> None:
     place = cluster.directory
     site(cluster, TaskProlog=f"{place}/prolog", TaskEpilog=f"{place}/epilog")
-    program(place / "prolog", "echo export ADDED=new value; echo unset GONE; echo print words of the prolog; echo noise")
+    program(place / "prolog", "echo export ADDED=new value; echo unset GONE; echo print words of it; echo noise")
     program(place / "epilog", f"echo epilog $SLURM_PROCID >> {place}/log")
-    code, out, err = Srun(cluster).run("sh", "-c", 'echo "$ADDED:$GONE"', environment={"PATH": "/usr/bin:/bin", "GONE": "x"})
-    assert (code, out, err) == (0, "words of the prolog\nnew value:\n", "")
+    given = {"PATH": "/usr/bin:/bin", "GONE": "x"}
+    code, out, err = Srun(cluster).run("sh", "-c", 'echo "$ADDED:$GONE"', environment=given)
+    assert (code, out, err) == (0, "words of it\nnew value:\n", "")
     assert (place / "log").read_text() == "epilog 0\n"
 
 

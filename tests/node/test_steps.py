@@ -80,7 +80,8 @@ def test_exit_codes(cluster: Cluster) -> None:
 
 def test_labels_and_several_nodes(cluster: Cluster) -> None:
     srun = Srun(cluster)
-    code, out, err = srun.run("sh", "-c", 'echo $SLURM_PROCID; printf "x$SLURM_NODEID"', nodes={"n1": [0, 1], "n2": [2]}, label=True)  # fmt: skip
+    script = 'echo $SLURM_PROCID; printf "x$SLURM_NODEID"'
+    code, out, err = srun.run("sh", "-c", script, nodes={"n1": [0, 1], "n2": [2]}, label=True)
     assert (code, err) == (0, "")
     assert sorted(out.splitlines()) == ["0: 0", "0: x0", "1: 1", "1: x0", "2: 2", "2: x1"]
 
@@ -122,8 +123,9 @@ def test_megabytes_of_input_reach_tasks_that_read_late(cluster: Cluster) -> None
 def test_kill_on_bad_exit(cluster: Cluster) -> None:
     began = time.monotonic()
     code, _, err = Srun(cluster).run(
-        "sh", "-c", "[ $SLURM_PROCID = 2 ] && exit 5; exec sleep 20", nodes={"n1": [0, 2], "n2": [1]}, kill_on_bad_exit=True
-    )
+        "sh", "-c", "[ $SLURM_PROCID = 2 ] && exit 5; exec sleep 20",
+        nodes={"n1": [0, 2], "n2": [1]}, kill_on_bad_exit=True,
+    )  # fmt: skip
     assert time.monotonic() - began < 10
     assert code == 143
     lines = err.splitlines()
@@ -203,7 +205,8 @@ def test_a_step_that_is_terminated(cluster: Cluster) -> None:
 def test_files_per_task_and_of_srun(cluster: Cluster) -> None:
     srun, place = Srun(cluster), cluster.directory
     nodes = {"n1": [0], "n2": [1]}
-    assert srun.run("sh", "-c", "echo $SLURM_PROCID", nodes=nodes, output="f-%j-%J-%t-%n-%N-%s-%4t-%x-%%") == (0, "", "")
+    pattern = "f-%j-%J-%t-%n-%N-%s-%4t-%x-%%"
+    assert srun.run("sh", "-c", "echo $SLURM_PROCID", nodes=nodes, output=pattern) == (0, "", "")
     assert (place / "f-5-5.0-0-0-n1-0-0000-test-%").read_text() == "0\n"
     assert (place / "f-5-5.0-1-1-n2-0-0001-test-%").read_text() == "1\n"
     assert srun.run("sh", "-c", "echo $SLURM_PROCID; echo e >&2", nodes=nodes, output="g-%j", label=True) == (0, "", "")

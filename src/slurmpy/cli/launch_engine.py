@@ -165,7 +165,7 @@ class Launch:
         }
 
     def _environment(self) -> tuple[str, ...]:
-        options, reply = self.options, self.reply
+        options = self.options
         found = dict(options.environment)
         found.setdefault("SLURMD_DEBUG", str(2 if options.slurmd_debug is None else options.slurmd_debug))
         found.setdefault("SLURM_UMASK", f"{options.umask:04o}")

@@ -1,8 +1,8 @@
 """The configuration file of ``srun --multi-prog``: which task runs what.
 
-A line is task numbers (``0``, ``1-3,7``, ``*`` for all that no line names), a program, and its arguments, in which ``%t``
-is the task's number and ``%o`` its place among the line's tasks. ``#`` begins a comment, a backslash at the end of a
-line continues it, and single quotes keep white space together.
+A line is task numbers (``0``, ``1-3,7``, ``*`` for all that no line names), a program, and its arguments, in which
+``%t`` is the task's number and ``%o`` its place among the line's tasks. ``#`` begins a comment, a backslash at the end
+of a line continues it, and single quotes keep white space together.
 """
 
 from __future__ import annotations

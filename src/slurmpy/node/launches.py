@@ -1,14 +1,14 @@
 """What slurmd hands to slurmstepd: one dictionary that has all a step needs on this node. Pure.
 
-Keys: ``kind`` ("batch" or "tasks"), ``job_id``, ``step_id``, ``restart_cnt``, ``user_id``, ``group_id``, ``user_name``,
-``group_name``, ``job`` (JobInfo's wire form), ``request`` (JobDescriptor's, batch only), ``node``, ``node_index`` (in the
-step), ``nodes`` (the step's host list), ``cpus_per_node`` (the job's, (cpus, repetitions) pairs), ``tasks_per_node``,
-``tasks`` (global ids of this node's), ``cpus``, ``core_ids``, ``memory`` (MiB, 0: no limit), ``gres`` (the step's on this
-node), ``job_gres``, ``environment`` ("NAME=value" strings), ``arguments``, ``directory``, ``umask``, ``limits``,
-``append``, ``stdin``/``stdout``/``stderr``; for tasks also ``programs`` (arguments per task with --multi-prog), ``io``
-(where srun listens), ``pty`` (rows, columns) or None, ``unbuffered``, ``task_prolog``, ``task_epilog``; from slurm.conf
-``cluster_name``, ``conf_path``, ``spool``, ``kill_wait``, ``frequency`` (seconds between samples, 0: none),
-``unkillable_timeout``, ``site_task_prolog``, ``site_task_epilog``.
+Keys: ``kind`` ("batch" or "tasks"), ``job_id``, ``step_id``, ``restart_cnt``, ``user_id``, ``group_id``,
+``user_name``, ``group_name``, ``job`` (JobInfo's wire form), ``request`` (JobDescriptor's, batch only), ``node``,
+``node_index`` (in the step), ``nodes`` (the step's host list), ``cpus_per_node`` (the job's, (cpus, repetitions)
+pairs), ``tasks_per_node``, ``tasks`` (global ids of this node's), ``cpus``, ``core_ids``, ``memory`` (MiB, 0: no
+limit), ``gres`` (the step's on this node), ``job_gres``, ``environment`` ("NAME=value" strings), ``arguments``,
+``directory``, ``umask``, ``limits``, ``append``, ``stdin``/``stdout``/``stderr``; for tasks also ``programs``
+(arguments per task with --multi-prog), ``io`` (where srun listens), ``pty`` (rows, columns) or None, ``unbuffered``,
+``task_prolog``, ``task_epilog``; from slurm.conf ``cluster_name``, ``conf_path``, ``spool``, ``kill_wait``,
+``frequency`` (seconds between samples, 0: none), ``unkillable_timeout``, ``site_task_prolog``, ``site_task_epilog``.
 
 ``stdin``, ``stdout`` and ``stderr`` are one of ("relay", None), ("relay", task id), ("none",), ("file", pattern); for
 stderr also ("stdout",).

@@ -245,9 +245,8 @@ def _daemon(options: dict[str, Any], argv: Sequence[str], invoked: Sequence[str]
             hardware[field] = options[option]
     if "-G" in options:
         for gres, kind, count, indices in hardware["gres"]:
-            print(
-                f"Gres Name={gres} Type={kind or '(null)'} Count={count} Index={','.join(map(str, indices)) or '(null)'}"
-            )
+            places = ",".join(map(str, indices))
+            print(f"Gres Name={gres} Type={kind or '(null)'} Count={count} Index={places or '(null)'}")
         return 0
     if "-n" in options:
         os.nice(int(options["-n"]))
@@ -302,7 +301,7 @@ def _serve(
 
         def start_anew() -> None:
             command = [*invoked, *argv]
-            os.execv(command[0], command if "-D" in argv else [*command, "-D"])  # noqa: S606 - ourselves
+            os.execv(command[0], command if "-D" in argv else [*command, "-D"])
 
         slurmd.on_spawner_lost = start_anew
         server: Server

@@ -1,7 +1,8 @@
 """slurmd: what runs on this node. Launches steps through the spawner, ends them, and tells slurmctld how they ended.
 
-Whatever slurmctld must come to know lies in the spool directory until slurmctld has confirmed it (`slurmpy.node.spool`), so this
-process may be killed at any time: its successor finds the live slurmstepds by their sockets, and the ends of the others.
+Whatever slurmctld must come to know lies in the spool directory until slurmctld has confirmed it
+(`slurmpy.node.spool`), so this process may be killed at any time: its successor finds the live slurmstepds by their
+sockets, and the ends of the others.
 """
 
 from __future__ import annotations
@@ -402,7 +403,7 @@ class Slurmd:
 
     async def _deliver(self, end: dict[str, Any]) -> None:
         """Tells slurmctld of an end until it is confirmed."""
-        job_id, step_id, restart_cnt = key = (end["job_id"], end["step_id"], end["restart_cnt"])
+        job_id, step_id, _ = key = (end["job_id"], end["step_id"], end["restart_cnt"])
         message = {name: end[name] for name in ("job_id", "restart_cnt", "exit_code", "reason", "message", "usage")}
         message.update(node=self.name, start_time=end["start_time"], end_time=end["end_time"])
         method = "complete_batch_job"

@@ -1,4 +1,4 @@
-"""The spool directory of a slurmd: sockets of live slurmstepds, ends of steps that slurmctld has not confirmed, scripts.
+"""The spool directory of a slurmd: sockets of slurmstepds, ends of steps that slurmctld has not confirmed, scripts.
 
 slurmd.lock              held by the slurmd of this node
 spawner.lock             held by the spawner, and by a slurmstepd until its socket is there

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from slurmpy.core.ids import STEP_BATCH, step_name
+
 from . import cgroup, control, environment, processes, spool, usage
 from .loop import Loop, Timer
 from .step_io import StepIo
@@ -292,7 +293,7 @@ class Step:
         return processes.send(processes.descendants(os.getpid()), number)
 
     def terminate(self, reason: str, kill_wait: int | None) -> None:
-        """SIGCONT and SIGTERM, then SIGKILL after `kill_wait` seconds (KillWait); says so in the step's error output."""
+        """SIGCONT and SIGTERM, then SIGKILL after `kill_wait` seconds (KillWait); the step's error output says so."""
         wait = self.launch["kill_wait"] if kill_wait is None else kill_wait
         self.announce(reason)
         if not self.is_batch:

@@ -1,4 +1,4 @@
-"""Starting a task: from a fork of slurmstepd to the user's program, with the user's identity, limits, place and files."""
+"""Starting a task: from a fork of slurmstepd to the user's program, with the user's identity, limits and files."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class TaskUsage:
     __slots__ = ("faults", "floor", "given", "live_ticks", "rss", "system", "taken", "user", "vsize")
 
     def __init__(self, floor: int) -> None:
-        #: the peak that a forked slurmstepd itself passes on to its child's rusage (bytes): below it rusage says nothing
+        #: the peak (bytes) that a forked slurmstepd passes on to its child's rusage: below it rusage says nothing
         self.floor = floor
         self.user = self.system = 0  # microseconds, of what has ended
         self.live_ticks = 0

@@ -1,9 +1,9 @@
-"""The stream between srun and a slurmstepd: a step's input and output, its tasks' starts and ends, signals, window size.
+"""The stream between srun and a slurmstepd: a step's input and output, its tasks' starts and ends, signals, window.
 
-slurmstepd connects to srun (a unix socket or TCP) and sends `HELLO` with the key that srun chose for this step and passed
-on with the launch; srun drops whoever does not know it. After that both sides send frames: a kind, a task id (global
-number in the step, or `ALL`) and a length in nine bytes, then that many bytes. Empty `STDOUT`, `STDERR` and `STDIN`
-frames are ends of files.
+slurmstepd connects to srun (a unix socket or TCP) and sends `HELLO` with the key that srun chose for this step and
+passed on with the launch; srun drops whoever does not know it. After that both sides send frames: a kind, a task id
+(global number in the step, or `ALL`) and a length in nine bytes, then that many bytes. Empty `STDOUT`, `STDERR` and
+`STDIN` frames are ends of files.
 
 Flow control: output is held back by the transport (a slurmstepd stops reading from its tasks while srun does not read).
 Input has a window: srun sends at most `WINDOW` bytes of `STDIN` beyond what `CREDIT` frames have given back, so a task
