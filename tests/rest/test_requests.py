@@ -109,6 +109,19 @@ def test_hold_update_and_cancel(rest: Rest) -> None:
     assert "status" not in rest("DELETE", f"/slurm/v0.0.41/job/{number}").document
 
 
+def test_an_allocation_lasts_until_it_is_cancelled(rest: Rest) -> None:
+    answer = rest("POST", f"{V}/job/allocate", {"job": {**JOB, "name": "held", "time_limit": 5}})
+    assert answer.status == 200, answer.body
+    number = answer.document["job_id"]
+    job = finish(rest, number, frozenset({"RUNNING"}))
+    assert (job["name"], job["batch_flag"]) == ("held", False)
+    assert rest("DELETE", f"{V}/job/{number}").document["status"] == []
+    assert finish(rest, number)["job_state"] == ["CANCELLED"]
+    refused = rest("POST", f"{V}/job/allocate", {"job": {**JOB, "partition": "nosuch"}})
+    assert refused.errors == [(2000, "slurm_allocate_resources()")]
+    assert rest("POST", f"{V}/job/allocate", {}).errors == [(9000, "_job_post_alloc")]
+
+
 def test_older_versions_tell_the_result_of_a_submission(rest: Rest) -> None:
     answer = _submit(rest, version="v0.0.41", hold=True)
     result = answer.document["result"]

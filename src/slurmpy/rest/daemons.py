@@ -65,20 +65,25 @@ class Daemons:
     def slurmdbd(self, token: str | None, user: str) -> AsyncClient:
         return self._client("slurmdbd", token, user)
 
+    def own_slurmctld(self, token: str | None, user: str) -> AsyncClient:
+        """One that nobody shares; the caller closes it."""
+        return self._connect("slurmctld", token, user)
+
     def _client(self, which: str, token: str | None, user: str) -> AsyncClient:
         key = (which, token, user)
         client = self._clients.get(key)
         if client is None:
-            address = controller_address(self.conf) if which == "slurmctld" else slurmdbd_address(self.conf)
-            if token is None:
-                client = AsyncClient(address, self.conf)
-            else:
-                client = TokenClient(address, self.conf, token, user)
-            self._clients[key] = client
+            client = self._clients[key] = self._connect(which, token, user)
             while len(self._clients) > KEPT:
                 self._clients.popitem(last=False)[1].close()
         self._clients.move_to_end(key)
         return client
+
+    def _connect(self, which: str, token: str | None, user: str) -> AsyncClient:
+        address = controller_address(self.conf) if which == "slurmctld" else slurmdbd_address(self.conf)
+        if token is None:
+            return AsyncClient(address, self.conf)
+        return TokenClient(address, self.conf, token, user)
 
     def close(self) -> None:
         for client in self._clients.values():

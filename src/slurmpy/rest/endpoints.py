@@ -68,6 +68,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _ctld("GET", "/jobs/", "get_jobs", C.get_jobs, "jobs", query=Q.JOB_INFO),
     _ctld("GET", "/jobs/state/", "get_jobs_state", C.get_jobs_state, "jobs", query=Q.JOB_STATES),
     _ctld("POST", "/job/submit", "post_job_submit", C.submit_job, "submit", body="job_submit_req"),
+    _ctld(
+        "POST", "/job/allocate", "post_job_allocate", C.allocate_job, "allocate", body="job_alloc_req",
+        versions=("v0.0.41", "v0.0.42"),
+    ),
     _ctld("GET", "/job/{job_id}", "get_job", C.get_job, "jobs", query=Q.JOB_INFO),
     _ctld("POST", "/job/{job_id}", "post_job", C.update_job, "update", body="job_desc_msg"),
     _ctld("DELETE", "/job/{job_id}", "delete_job", C.delete_job, "kill_job", query=Q.KILL_JOB),

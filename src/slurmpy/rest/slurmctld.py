@@ -141,6 +141,25 @@ async def submit_job(call: Call) -> Reply:
     )
 
 
+async def allocate_job(call: Call) -> Reply:
+    """An allocation without a script, which lasts until somebody cancels it or its time is over."""
+    request = call.body("job_alloc_req")
+    described = request.get("hetjob") or ((request["job"],) if "job" in request else ())
+    if not described:
+        call.refuse('Specify only one "job" or "hetjob" fields for job allocation', "_job_post_alloc")
+    args = {"descriptions": tuple(job.to_wire() for job in described)}
+    client = call.daemons.own_slurmctld(call.token, call.user)
+    try:
+        async for part in client.stream("allocate_resources", args):
+            job = part.get("job") or {}
+            return call.reply("allocate", job_id=part["job_id"], job_submit_user_msg=job.get("user_message") or "")
+    except SlurmError as error:
+        call.slurm_error(error, "Job allocation request failed", "slurm_allocate_resources()")
+    finally:
+        client.close()
+    return call.failed()
+
+
 async def update_job(call: Call) -> Reply:
     number, _ = _job_id(call, "op_handler_job")
     record = call.body("job_desc_msg")
