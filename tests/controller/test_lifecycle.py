@@ -383,3 +383,44 @@ def test_reconfigure_adds_a_node_and_keeps_jobs(tmp_path: Path) -> None:
         await c.slurmd["n1"].complete(job_id)
 
     run(tmp_path, test)
+
+
+def _program(directory: Path, name: str, text: str) -> Path:
+    path = directory / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_mail_prolog_and_epilog_of_slurmctld(tmp_path: Path) -> None:
+    mail = _program(tmp_path, "mail", f'echo "$2 -> $3" >> {tmp_path}/mails')
+    prolog = _program(tmp_path, "prolog", f"echo prolog $SLURM_JOB_ID >> {tmp_path}/order")
+    epilog = _program(tmp_path, "epilog", f"echo epilog $SLURM_JOB_EXIT_CODE2 >> {tmp_path}/order")
+
+    async def test(c: Cluster) -> None:
+        for slurmd in c.slurmd.values():
+            slurmd.auto = 2 << 8
+        job_id = await c.submit(mail_type=("BEGIN", "END", "FAIL"), mail_user="anna@example.org")
+        await c.finished(job_id)
+        order = tmp_path / "order"
+        mails = tmp_path / "mails"
+        await c.until(lambda: order.exists() and len(order.read_text().splitlines()) == 2)
+        assert order.read_text() == f"prolog {job_id}\nepilog 2:0\n"
+        await c.until(lambda: mails.exists() and len(mails.read_text().splitlines()) == 2)
+        first, second = sorted(mails.read_text().splitlines())
+        assert first.startswith(f"Slurm Job_id={job_id} Name=job Began, Queued time 00:00:0")
+        assert second.endswith("FAILED, ExitCode 2 -> anna@example.org")
+
+    run(tmp_path, test, more=f"MailProg={mail}\nPrologSlurmctld={prolog}\nEpilogSlurmctld={epilog}")
+
+
+def test_failing_prolog_of_slurmctld_requeues(tmp_path: Path) -> None:
+    prolog = _program(tmp_path, "prolog", "exit 1")
+
+    async def test(c: Cluster) -> None:
+        job_id = await c.submit()
+        job = c.state.jobs[job_id]
+        await c.until(lambda: job.restart_cnt == 1 and job.is_pending)
+        assert not any(s.launches for s in c.slurmd.values())
+
+    run(tmp_path, test, more=f"PrologSlurmctld={prolog}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import dependencies, limits, nodes, records, requeue, select
+from slurmpy.controller import dependencies, limits, nodes, programs, records, requeue, select
 from slurmpy.controller.state import Job, Step
 from slurmpy.core.ids import STEP_BATCH
 from slurmpy.core.states import JobState
@@ -21,6 +21,7 @@ ENDS: dict[str, tuple[int, str, int]] = {
     "deadline": (JobState.DEADLINE, "DeadLine", 1),
     "preempted": (JobState.PREEMPTED, "None", signal.SIGTERM),
     "node_fail": (JobState.NODE_FAIL, "NodeDown", 1),
+    "prolog_failed": (JobState.FAILED, "Prolog", 1),
     "inactive": (JobState.TIMEOUT, "InactiveLimit", signal.SIGTERM),
 }
 
@@ -52,6 +53,7 @@ def complete(ctl: Controller, job: Job, base: int, reason: str, exit_code: int, 
     if job._requeue is None:
         records.job_complete(ctl, job)
         _count_end(ctl, base)
+        _mail_end(ctl, job, base)
     for name in job._allocation:
         nodes.refresh(ctl, ctl.state.nodes[name])
     message = {
@@ -91,6 +93,12 @@ def _answers(ctl: Controller, name: str) -> bool:
     """Whether it makes sense to wait for that node's confirmation."""
     node = ctl.state.nodes.get(name)
     return node is not None and not nodes.is_gone(node)
+
+
+def _mail_end(ctl: Controller, job: Job, base: int) -> None:
+    if job.mail_type:
+        failed = base not in (JobState.COMPLETED, JobState.CANCELLED)
+        programs.mail(ctl, job, "FAIL" if failed and "FAIL" in job.mail_type else "END", ctl.state.now)
 
 
 def _count_end(ctl: Controller, base: int) -> None:
@@ -169,6 +177,7 @@ def _ended_clean(ctl: Controller, job: Job, base: int, reason: str, status: int)
     life_over(ctl, job)
     records.job_complete(ctl, job)
     _count_end(ctl, base)
+    _mail_end(ctl, job, base)
     if ctl.events.listening(job):
         last = {"event": "ended", "why": "ended", "state": base, "exit_code": status, "reason": reason}
         ctl.after_commit(lambda: ctl.events.publish(job, last))
@@ -240,6 +249,7 @@ def cleaned_up(ctl: Controller, job: Job) -> None:
         if name in state.nodes:
             state.nodes[name].last_busy = state.now
             nodes.refresh(ctl, state.nodes[name])
+    programs.run_epilog(ctl, job)
     if job._requeue is not None:
         requeue.back_to_queue(ctl, job)
     else:

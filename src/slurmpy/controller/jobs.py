@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import dependencies, ends, launch, limits, nodes, records, requeue, scheduler, submission
+from slurmpy.controller import (
+    dependencies,
+    ends,
+    launch,
+    limits,
+    nodes,
+    programs,
+    records,
+    requeue,
+    scheduler,
+    submission,
+)
 from slurmpy.controller.state import Job, Step
 from slurmpy.core.ids import STEP_BATCH
 from slurmpy.core.records.base import INFINITE
@@ -71,6 +82,7 @@ def schedule(ctl: Controller) -> None:
 def _act_on_decisions(ctl: Controller) -> None:
     """Cancels what can never start, and takes the preempted jobs off."""
     for job in scheduler.take_doomed(ctl.state):
+        programs.mail(ctl, job, "INVALID_DEPENDENCY", ctl.state.now)
         ends.end_waiting(ctl, job, JobState.CANCELLED, "DependencyNeverSatisfied")
     wanted, ctl.state.preempt_requests = ctl.state.preempt_requests, {}
     for job_id, mode in wanted.items():
@@ -150,7 +162,8 @@ def begin(ctl: Controller, job: Job) -> None:
     accrued = ("ACCRUE_COUNT_CLEARED",) if job.accrue_time else ()
     job.flags = submission.order_flags((*job.flags, "JOB_WAS_RUNNING", *accrued))
     job.batch_host = next(iter(job._allocation)) if job.batch_flag or job._srun else ""
-    state.set_job_state(job, JobState.RUNNING)
+    prolog = programs.needs_prolog(ctl) and not (job.het_job_id and job.het_job_offset)
+    state.set_job_state(job, JobState.RUNNING | JobState.CONFIGURING if prolog else JobState.RUNNING)
     arm_limit(ctl, job)
     for name in job._allocation:
         nodes.refresh(ctl, state.nodes[name])
@@ -158,6 +171,17 @@ def begin(ctl: Controller, job: Job) -> None:
     if job.array_job_id != job.job_id and job.array_job_id in state.pending:
         state.pending[job.array_job_id].eligible_time = 0  # that of the tasks which still wait is open
     ctl.statistics.jobs_started += 1
+    if job.mail_type:
+        programs.mail(ctl, job, "BEGIN", now)
+        programs.arm_mails(ctl, job)
+    if prolog:
+        ctl.after_commit(lambda: programs.start_prolog(ctl, job))
+    else:
+        ready(ctl, job)
+
+
+def ready(ctl: Controller, job: Job) -> None:
+    """Nothing more is to be done before the job's own processes start."""
     if job.batch_flag and not (job.het_job_id and job.het_job_offset):
         step = batch_step(ctl, job)
         records.step_start(ctl, job, step, tres_allocated=records.batch_tres(job._allocation[job.batch_host]))
@@ -227,6 +251,7 @@ def on_limit(ctl: Controller, job_id: int) -> None:
         arm_limit(ctl, job)
         return
     log.info(f"Time limit exhausted for JobId={job_id}")
+    programs.mail(ctl, job, "TIME=100%", ctl.state.now)
     ctl.events.publish(job, {"event": "timeout", "message": "time limit"})
     ends.tell_to_end(ctl, job, "timeout")
 

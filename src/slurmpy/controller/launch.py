@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from slurmpy.controller.state import Job, NodeAlloc
 from slurmpy.core.errors import SlurmError
+from slurmpy.core.states import JobState
 from slurmpy.rpc.log import log
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def batch(ctl: Controller, job: Job) -> None:
     from slurmpy.auth import credential
     from slurmpy.controller import ends
 
-    if not job.is_running or job._launched or job._requeue is not None:
+    if not job.is_running or job._launched or job._requeue is not None or job.job_state & JobState.CONFIGURING:
         return
     node = job.batch_host
     both = ctl.store.script(job._script_id)

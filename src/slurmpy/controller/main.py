@@ -19,6 +19,7 @@ from slurmpy.controller import (
     jobs,
     nodes,
     permissions,
+    programs,
     query,
     records,
     requeue,
@@ -30,6 +31,7 @@ from slurmpy.controller import (
 from slurmpy.controller.control import Controller
 from slurmpy.controller.state import State
 from slurmpy.core.errors import SlurmError
+from slurmpy.core.states import JobState
 from slurmpy.rpc import methods
 from slurmpy.rpc.daemon import Daemon, refuse
 from slurmpy.rpc.log import LEVELS, log
@@ -66,7 +68,7 @@ METHOD_TABLES: tuple[dict[str, Any], ...] = (
     query.METHODS, admin.METHODS, dynamic_nodes.METHODS,
 )  # fmt: skip
 TIMER_TABLES: tuple[dict[str, Any], ...] = (
-    jobs.TIMERS, requeue.TIMERS, nodes.TIMERS, allocations.TIMERS, steps.TIMERS,
+    jobs.TIMERS, requeue.TIMERS, nodes.TIMERS, allocations.TIMERS, steps.TIMERS, programs.TIMERS,
 )  # fmt: skip
 
 
@@ -284,6 +286,9 @@ def _resume_life(ctl: Controller) -> None:
             jobs.arm_deadline(ctl, job)
         elif job.is_running and not job.is_completing:
             jobs.arm_limit(ctl, job)
+            programs.arm_mails(ctl, job)
+            if job.job_state & JobState.CONFIGURING:
+                programs.start_prolog(ctl, job)
             if job.deadline:
                 ctl.at("deadline", job.job_id, job.deadline)
             for step in job._steps.values():

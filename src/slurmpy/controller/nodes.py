@@ -9,7 +9,7 @@ from slurmpy.controller import records
 from slurmpy.controller.agent import node_address
 from slurmpy.controller.state import Job, Node
 from slurmpy.core.errors import SlurmError
-from slurmpy.core.states import NodeState
+from slurmpy.core.states import JobState, NodeState
 from slurmpy.rpc.address import Address
 from slurmpy.rpc.log import log
 
@@ -171,6 +171,8 @@ def _reconcile(
                 "kill_wait": ctl.conf.KillWait,
             }  # fmt: skip
             ctl.agent.send(node.name, "terminate_job", message)
+        elif job.job_state & JobState.CONFIGURING:
+            continue
         elif job.is_running and job.batch_flag and job.batch_host == node.name and job.job_id not in there:
             if rebooted and node.boot_time > job.start_time:
                 log.info(f"Node {node.name} rebooted, JobId={job.job_id} is lost")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import dependencies, ends, jobs, limits, nodes, records, scheduler, select
+from slurmpy.controller import dependencies, ends, jobs, limits, nodes, programs, records, scheduler, select
 from slurmpy.controller.state import Job
 from slurmpy.core.records.base import INFINITE
 from slurmpy.core.states import JobState
@@ -74,6 +74,7 @@ def back_to_queue(ctl: Controller, job: Job) -> None:
     dependencies.watch(state, job)
     jobs.arm_deadline(ctl, job)
     records.job_start(ctl, job)
+    programs.mail(ctl, job, "REQUEUE", now)
     ctl.events.publish(job, {"event": "requeued"})
     ctl.schedule()
 
