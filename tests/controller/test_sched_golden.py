@@ -296,3 +296,30 @@ def real_cores(want: dict[str, Any]) -> list[tuple[int, ...]]:
         states = [core["status"] for socket in node["sockets"] for core in socket["cores"]]
         found.append(tuple(at for at, status in enumerate(states) if status == ["ALLOCATED"]))
     return found
+
+
+#: measured on the real thing besides the golden captures: options, answer, what is said before it
+MORE_REFUSALS = (
+    ("--gpus=1 --tres-bind=gres/gpu:x", "Invalid Trackable RESource (TRES) specification", ""),
+    ("-n1 --tres-per-task=gpu=1", "Invalid Trackable RESource (TRES) specification", ""),
+    ("--batch=slow -C fast", "Job --batch option is invalid or not a subset of --constraint", ""),
+    (
+        "--ntasks-per-gpu=2",
+        "Invalid generic resource (gres) specification",
+        "gres_job_state_validate: --ntasks-per-tres needs either a GRES GPU specification or a node/ntask specification",
+    ),
+    (
+        "--gpus-per-socket=1",
+        "Invalid generic resource (gres) specification",
+        "--gpus-per-socket option requires --sockets-per-node specification",
+    ),
+    ("-A ''", "Invalid account or account/partition combination specified", ""),
+)
+
+
+@pytest.mark.parametrize(("options", "expected", "said"), MORE_REFUSALS)
+def test_more_submission_answers(clusters: dict[bool, State], options: str, expected: str, said: str) -> None:
+    with pytest.raises(SlurmError) as caught:
+        world.submit(clusters[False], f"{options} --wrap true", "anna")
+    assert caught.value.message == expected
+    assert caught.value.data.get("user_message", "") == said

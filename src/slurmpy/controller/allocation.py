@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from slurmpy.controller import gres_request, licenses
+from slurmpy.controller.job_request import wants_whole_nodes
 from slurmpy.controller.node_room import cpus_per_core, share_limit
 from slurmpy.core.states import NodeState
 
@@ -36,7 +37,7 @@ def allocate(state: State, job: Job, placement: Placement | None = None) -> None
         job._allocation = placement.allocation
     partition = state.partitions.get(job.partition)
     sharing = partition is not None and share_limit(partition, job.shared == "YES") > 1
-    whole = job.shared == "NO" or (partition is not None and partition.oversubscribe == "EXCLUSIVE")
+    whole = wants_whole_nodes(job) or (partition is not None and partition.oversubscribe == "EXCLUSIVE")
     job._sched = {**job._sched, "rows": job.partition if sharing else "", "whole": whole}
     one_user = job.shared == "USER" or (partition is not None and partition.exclusive_user)
     for name, alloc in job._allocation.items():

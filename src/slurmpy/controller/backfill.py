@@ -89,7 +89,7 @@ class View:
                     node._gres_used[key] = node._gres_used.get(key, 0) | mask
                 else:
                     node._gres_used[key] = node._gres_used.get(key, 0) + count
-            if job.shared == "NO":
+            if job_request.wants_whole_nodes(job):
                 node._exclusive += 1
 
 

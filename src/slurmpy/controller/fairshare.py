@@ -1,7 +1,7 @@
 """Usage of associations (decaying) and the fair-share factors that the Fair Tree makes of it.
 
 ``_usage["raw"]`` of an association is its usage in billing seconds, that of everything below it included;
-``_usage["fairshare"]`` of a user's association is the factor, 0 to 1, ``_usage["level_fs"]`` its rank among its siblings.
+``_usage["fairshare"]`` of a user's association is the factor, 0 to 1; ``_usage["level_fs"]`` ranks it among siblings.
 """
 
 from __future__ import annotations

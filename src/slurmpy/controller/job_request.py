@@ -89,7 +89,12 @@ class Request:
 
 
 #: how `JobInfo.shared` says exclusive use
-EXCLUSIVE = {"NO": "node", "USER": "user", "MCS": "mcs", "TOPO": "node"}
+EXCLUSIVE = {"NO": "node", "USER": "user", "MCS": "mcs"}
+
+
+def wants_whole_nodes(job: Job) -> bool:
+    """--exclusive, or a reboot of its nodes before it starts."""
+    return job.shared == "NO" or job.reboot
 
 
 def of(job: Job) -> Request:
@@ -151,7 +156,7 @@ def _make(job: Job) -> Request:
     request.required = tuple(dict.fromkeys(hostlist.expand(job.required_nodes))) if job.required_nodes else ()
     request.excluded = frozenset(hostlist.expand(job.excluded_nodes)) if job.excluded_nodes else frozenset()
     request.contiguous = job.contiguous
-    request.exclusive = EXCLUSIVE.get(job.shared, "")
+    request.exclusive = "node" if job.reboot else EXCLUSIVE.get(job.shared, "")
     request.oversubscribe = job.shared == "YES"
     request.overcommit = job.overcommit
     request.spread = "SPREAD_JOB" in job.flags

@@ -86,6 +86,8 @@ def fits_ever(node: Node, request: Request, counts_memory: bool = True) -> str:
         return "topology"
     if request.threads > node.threads:
         return "topology"
+    if request.tasks_per_socket and not _socket_holds(node, request):
+        return "topology"
     for name, kind, count in request.gres_per_node:
         if gres_request.node_total(node, name, kind) < count:
             return "gres"
@@ -176,6 +178,8 @@ def room_on(
     if request.tasks_per_node:
         tasks = min(tasks, request.tasks_per_node)
     if request.tasks_per_socket:
+        if not _socket_holds(node, request):
+            return None
         tasks = min(tasks, _socket_tasks(node, cores, per_core, request))
     if request.gres_per_node or request.gres_per_task or request.gres_per_job or request.gres_per_socket:
         tasks = _gres_tasks(node, request, tasks, empty)
@@ -189,6 +193,11 @@ def room_on(
         else:
             return None
     return Room(node, request, cores, per_core, cpus, whole)
+
+
+def _socket_holds(node: Node, request: Request) -> bool:
+    """Is a socket big enough for all the tasks that are to share one?"""
+    return node.cores * cpus_per_core(node) >= request.tasks_per_socket * request.cpus_per_task
 
 
 def _socket_tasks(node: Node, cores: int, per_core: int, request: Request) -> int:

@@ -73,6 +73,8 @@ def place(state: State, job: Job, desc: StepDescriptor) -> Layout:
         raise SlurmError("ESLURM_NODES_BUSY")
     capacity = [can[name] for name in chosen]
     counts = _spread(tasks, capacity, kind, desc, per_node)
+    chosen = [name for name, count in zip(chosen, counts, strict=True) if count]  # wide planes may fill the first alone
+    counts = [count for count in counts if count]
     task_ids = _number(counts, kind, desc.distribution_plane_size or 1)
     allocation = {}
     for name, count in zip(chosen, counts, strict=True):

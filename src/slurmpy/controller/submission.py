@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from slurmpy.controller import (
     licenses,
     limits,
     partition_access,
+    preempt,
     priority,
     reservations,
     select,
@@ -20,7 +22,7 @@ from slurmpy.controller import (
 from slurmpy.controller.job_update import apply_update
 from slurmpy.controller.permissions import is_operator, is_super_user
 from slurmpy.controller.state import Job
-from slurmpy.core import hostlist, intervals
+from slurmpy.core import hostlist, intervals, tres
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.records.base import INFINITE
 from slurmpy.core.states import JobState
@@ -161,6 +163,8 @@ def _check_permissions(state: State, desc: JobDescriptor, uid: int, user: str) -
             raise SlurmError("ESLURM_INVALID_NICE")
         if abs(desc.nice) > NICE_OFFSET - 3:
             raise SlurmError("ESLURM_INVALID_NICE")
+    if "RESERVATION_JOB" in (desc.kill_warning_flags or ()) and not preempt.enabled(state):
+        raise SlurmError("ESLURM_PREEMPTION_REQUIRED")
     if desc.reboot and not operator:
         message: dict[str, object] = {"user_message": "rebooting of nodes is only allowed for admins"}
         raise SlurmError("ESLURM_ACCESS_DENIED", data=message)
@@ -279,7 +283,7 @@ def _set_account(
     """Account, association, QOS and WCKey, as slurmdbd's cache knows them."""
     cache = state.assocs
     enforced = partition_access.words(str(state.conf.AccountingStorageEnforce or "").lower())
-    if desc.account:
+    if desc.account is not None:
         job.account = desc.account.lower()
     else:
         job.account = cache.default_account(job.user_name)
@@ -380,6 +384,11 @@ def set_features(state: State, job: Job, desc: JobDescriptor) -> None:
         if text:
             check_features(state, text, error)
             setattr(job, target, text)
+    if desc.batch_features is not None:
+        wanted = constraints.parse(desc.batch_features).names if desc.batch_features else frozenset()
+        offered = constraints.parse(desc.constraints).names if desc.constraints else frozenset()
+        if not wanted or not wanted <= offered:
+            raise SlurmError("ESLURM_BATCH_CONSTRAINT")
 
 
 def check_features(state: State, text: str, error: str = "ESLURM_INVALID_FEATURE") -> None:
@@ -401,7 +410,19 @@ def set_gres(state: State, job: Job, desc: JobDescriptor) -> None:
             gres_request.check_names(text, known)
             setattr(job, name, gres_request.canonical(gres_request.parse(text)))
     devices = job.tres_per_job or job.tres_per_node or job.tres_per_socket
+    if desc.tres_bind and not _is_binding(desc.tres_bind):
+        raise SlurmError("ESLURM_INVALID_TRES")
+    if desc.ntasks_per_tres and "gpu" not in (devices or "") and desc.tasks is None and desc.minimum_nodes is None:
+        message = (
+            "gres_job_state_validate: --ntasks-per-tres needs either a GRES GPU specification or a node/ntask "
+            "specification"
+        )
+        raise SlurmError("ESLURM_INVALID_GRES", data={"user_message": message})
+    if job.tres_per_socket and not desc.sockets_per_node:
+        message = "--gpus-per-socket option requires --sockets-per-node specification"
+        raise SlurmError("ESLURM_INVALID_GRES", data={"user_message": message})
     if desc.tres_per_task:
+        _check_task_tres(desc.tres_per_task)
         from slurmpy.controller.job_request import split_task_tres
 
         per_task, _ = split_task_tres(desc.tres_per_task)
@@ -421,6 +442,30 @@ def set_gres(state: State, job: Job, desc: JobDescriptor) -> None:
     if job.cpus_per_tres and "gres/" in job.cpus_per_tres and "gpu" not in (devices or ""):
         message = f"Requested cpus_per_tres={job.cpus_per_tres} but did not request any GPU."
         raise SlurmError("ESLURM_INVALID_GRES", data={"user_message": message})
+
+
+#: what --tres-bind may say of a kind of device
+_BINDINGS = re.compile(
+    r"(verbose,)?(closest|none|per_gpu|single:\d+|per_task:\d+|map:[\dx,a-fA-F]+|mask:[\dx,a-fA-F]+|map_gpu:[\d,*]+"
+    r"|mask_gpu:[\dx,a-fA-F*]+)"
+)
+
+
+def _is_binding(text: str) -> bool:
+    """``gres/gpu:none``, several joined by ``+``."""
+    for item in text.split("+"):
+        name, colon, how = item.partition(":")
+        if not name.startswith("gres/") or not colon or not _BINDINGS.fullmatch(how):
+            return False
+    return True
+
+
+def _check_task_tres(text: str) -> None:
+    """Raise ESLURM_INVALID_TRES for ``gpu=1``: devices are written ``gres/gpu``."""
+    for item in text.split(","):
+        name, equals, _ = item.partition("=")
+        if equals and name not in tres.STATIC and not name.startswith(("gres/", "gres:", "license/", "bb/")):
+            raise SlurmError("ESLURM_INVALID_TRES")
 
 
 def known_gres(state: State) -> frozenset[str]:
