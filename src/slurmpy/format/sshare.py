@@ -1,0 +1,114 @@
+"""sshare's columns: shares, usage and fair-share factors of associations."""
+
+from __future__ import annotations
+
+from ..core.records.accounting import SHARES_PARENT
+from ..core.records.base import INFINITE
+from .registry import View
+from .table import Column, Context
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+def _account(context: Context, account: str, level: int) -> str:
+    return (" " * level if context.more.get("tree") else "") + account
+
+
+def _raw_shares(context: Context, shares: int, level: int) -> str:
+    if not level:
+        return ""
+    return "parent" if shares in (SHARES_PARENT, INFINITE) else str(shares)
+
+
+def _norm_shares(context: Context, norm: float | None, level: int) -> str:
+    return f"{norm if norm is not None and level else 0.0:.6f}"
+
+
+def _fraction(context: Context, value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}"
+
+
+def _below_root(context: Context, value: float | None, level: int) -> str:
+    return "" if value is None or not level else f"{value:.6f}"
+
+
+def _level(context: Context, value: float | None, shares: int) -> str:
+    if value is None or shares in (SHARES_PARENT, INFINITE):
+        return ""
+    return "inf" if value == float("inf") else f"{value:.6f}"
+
+
+#: in the order of --helpformat
+COLUMNS = (
+    Column("Account", "Account", "account level", _account, width=-20),
+    Column("Cluster", "Cluster", "cluster", width=10),
+    Column("EffectvUsage", "EffectvUsage", "usage_effective", _fraction, width=13),
+    Column("FairShare", "FairShare", "fairshare", _fraction, width=10),
+    Column("GrpTRESMins", "GrpTRESMins", "grp_tres_mins", width=30),
+    Column("GrpTRESRaw", "GrpTRESRaw", "grp_tres_raw", width=30),
+    Column("ID", "ID", "id", width=6),
+    Column("LevelFS", "LevelFS", "level_fs shares_raw", _level, width=10),
+    Column("NormShares", "NormShares", "shares_norm level", _norm_shares, width=11),
+    Column("NormUsage", "NormUsage", "usage_norm level", _below_root, width=11),
+    Column("Partition", "Partition", "partition", width=12),
+    Column("RawShares", "RawShares", "shares_raw level", _raw_shares, width=10),
+    Column("RawUsage", "RawUsage", "usage_raw", width=11),
+    Column("TRESRunMins", "TRESRunMins", "tres_run_mins", width=30),
+    Column("User", "User", "user", width=10),
+)
+
+VIEW = View("sshare", COLUMNS)
+
+
+def default(long: bool, partition: bool) -> str:
+    names = ["Account", "User", *(["Partition"] if partition else []), "RawShares", "NormShares", "RawUsage"]
+    names += ["NormUsage", "EffectvUsage", "FairShare"] if long else ["EffectvUsage", "FairShare"]
+    if long:
+        names += ["LevelFS", "GrpTRESMins", "TRESRunMins"]
+    return ",".join(names)
+
+
+def help_text() -> str:
+    names = [column.key for column in COLUMNS]
+    lines = [names[start : start + 4] for start in range(0, len(names), 4)]
+    return "".join(" ".join(f"{name:<17}" for name in line) + "\n" for line in lines)
+
+
+def complete(records: Iterable[dict[str, Any]], cluster: str) -> list[dict[str, Any]]:
+    """The controller's rows with what they leave to the reader: a share that is the parent's, texts that are empty."""
+    found = []
+    norms: dict[str, float | None] = {}
+    for record in records:
+        row = {"cluster": cluster, "grp_tres_mins": "", "grp_tres_raw": "", "tres_run_mins": "", **record}
+        if row["shares_norm"] is None and row["user"]:
+            row["shares_norm"] = norms.get(row["account"])
+        if not row["user"]:
+            norms[row["account"]] = row["shares_norm"]
+        found.append(row)
+    return found
+
+
+def as_document(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with the names of data_parser's ``assoc_shares_obj_wrap``."""
+    parent = row["account"] if row["user"] else row["parent_account"]
+    level, shares = row["level_fs"], row["shares_raw"]
+    return {
+        "id": row["id"],
+        "cluster": row["cluster"],
+        "name": row["user"] or row["account"],
+        "parent": parent,
+        "partition": row["partition"],
+        "shares_normalized": row["shares_norm"] if row["level"] else 1 / 0xFFFFFFFF,
+        "shares": None if not row["level"] else shares,
+        "tres_run_seconds": (),
+        "tres_group_minutes": (),
+        "tres_usage": (),
+        "effective_usage": row["usage_effective"],
+        "usage_normalized": row["usage_norm"] if row["level"] else None,
+        "usage": row["usage_raw"],
+        "fairshare_factor": row["fairshare"] or 0.0,
+        "fairshare_level": INFINITE if level == float("inf") else level,
+        "type": ("USER",) if row["user"] else ("ASSOCIATION",),
+    }
