@@ -68,6 +68,9 @@ ACCOUNTS = _condition(
     F("description", WORDS),
     *_flags("DELETED", "WithAssociations", "WithCoordinators", "NoUsersAreCoords", "UsersAreCoords"),
 )
+ACCOUNTS_OLDER = _condition(
+    "ACCOUNT_CONDITION", F("description", WORDS), *_flags("with_assocs", "with_coords", "with_deleted")
+)
 USER = _condition("OPENAPI_USER_QUERY", *_flags("with_deleted", "with_assocs", "with_coords", "with_wckeys"))
 USERS = _condition(
     "USER_CONDITION",

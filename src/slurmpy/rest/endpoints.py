@@ -88,7 +88,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         query=Q.RESERVATIONS,
     ),
     _dbd("POST", "/accounts/", "post_accounts", D.post_accounts, "none", body="openapi_accounts_resp"),
-    _dbd("GET", "/accounts/", "get_accounts", D.get_accounts, "accounts", query=Q.ACCOUNTS),
+    _dbd(
+        "GET", "/accounts/", "get_accounts", D.get_accounts, "accounts", query=Q.ACCOUNTS,
+        versions=("v0.0.41", "v0.0.42"),
+    ),
+    _dbd(
+        "GET", "/accounts/", "get_accounts", D.get_accounts, "accounts", query=Q.ACCOUNTS_OLDER, versions=("v0.0.40",),
+    ),
     _dbd("GET", "/account/{account_name}", "get_account", D.get_account, "accounts", query=Q.ACCOUNT),
     _dbd("DELETE", "/account/{account_name}", "delete_account", D.delete_account, "accounts_removed"),
     _dbd("GET", "/users/", "get_users", D.get_users, "users", query=Q.USERS),

@@ -106,13 +106,12 @@ def _failed(call: Call, error: SlurmError, function: str, source: str, kind: str
 async def get_accounts(call: Call) -> Reply:
     asked = call.query()
     where: Where = {"descriptions": tuple(asked["description"])} if asked.get("description") else {}
-    older = call.plugin.version == "v0.0.40"
     try:
         found = await _accounts(
             call,
             where,
-            assocs=bool(asked.get("WithAssociations") or (older and "with_assocs" in call.raw_query)),
-            coords=bool(asked.get("WithCoordinators")),
+            assocs=bool(asked.get("WithAssociations") or asked.get("with_assocs")),
+            coords=bool(asked.get("WithCoordinators") or asked.get("with_coords")),
         )
     except SlurmError as error:
         return _failed(call, error, "slurmdb_accounts_get", "_dump_accounts")
@@ -360,6 +359,8 @@ async def get_jobs(call: Call) -> Reply:
         where["start"] = now - now % 86400  # as sacct: since midnight
     if asked.get("end_time"):
         where["end"] = asked["end_time"]
+    elif asked.get("state"):
+        where["end"] = where.get("start", now)  # as with sacct, a state is that of one moment unless an end is given
     if asked.get("skip_steps"):
         where["allocations"] = True
     return await _jobs(call, where)
