@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import records
+from slurmpy.controller import limits, records
 from slurmpy.core.errors import SlurmError
 from slurmpy.rpc.aio import AsyncClient
 from slurmpy.rpc.cluster import slurmdbd_address
@@ -28,7 +28,6 @@ class AccountingLink:
         self._confirmed = 0
         self._more = asyncio.Event()
         self._client: AsyncClient | None = None
-        self.changed = lambda: None  # called when associations or QOS have changed
 
     def start(self) -> None:
         self.ctl.task(self._run())
@@ -89,10 +88,10 @@ class AccountingLink:
             ctl.now()
             if part.get("event") == "snapshot":
                 ctl.state.assocs.load_snapshot(part)
+                limits.recount(ctl.state)
             else:
                 ctl.state.assocs.apply_update(part)
             ctl.store.put_meta("assocs", ctl.state.assocs.to_snapshot())
-            self.changed()
             for job in ctl.state.pending.values():
                 ctl.state.requeue_look(job)
             ctl.schedule()

@@ -192,8 +192,8 @@ def delete_partition(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[
 def create_reservation(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
     _check_reservation_right(ctl, peer)
     reservation = reservations.create(ctl.state, _wishes(args), peer, ctl.state.now)
-    _reservation_record(ctl, reservation)
-    ctl.schedule()
+    reservation_record(ctl, reservation)
+    _reservations_changed(ctl)
     return {"name": reservation.name}
 
 
@@ -203,8 +203,8 @@ def update_reservation(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dic
     if wishes.get("name") not in ctl.state.reservations:
         raise SlurmError("ESLURM_RESERVATION_INVALID")
     reservation = reservations.update(ctl.state, wishes, peer, ctl.state.now)
-    _reservation_record(ctl, reservation)
-    ctl.schedule()
+    reservation_record(ctl, reservation)
+    _reservations_changed(ctl)
     return {"name": reservation.name}
 
 
@@ -215,9 +215,18 @@ def delete_reservation(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dic
     if reservation is None:
         raise SlurmError("ESLURM_RESERVATION_INVALID")
     reservations.delete(ctl.state, name, peer, ctl.state.now)
-    _reservation_record(ctl, reservation, removed=True)
-    ctl.schedule()
+    reservation_record(ctl, reservation, removed=True)
+    _reservations_changed(ctl)
     return {}
+
+
+def _reservations_changed(ctl: Controller) -> None:
+    from slurmpy.controller import duties
+
+    duties.arm_reservations(ctl)
+    for job in ctl.state.pending.values():
+        ctl.state.requeue_look(job)
+    ctl.schedule()
 
 
 def _wishes(args: dict[str, Any]) -> dict[str, Any]:
@@ -229,7 +238,7 @@ def _check_reservation_right(ctl: Controller, peer: Peer) -> None:
         raise SlurmError("ESLURM_USER_ID_MISSING")
 
 
-def _reservation_record(ctl: Controller, reservation: Any, removed: bool = False) -> None:
+def reservation_record(ctl: Controller, reservation: Any, removed: bool = False) -> None:
     if not records.wanted(ctl):
         return
     number = reservation._notes.get("id")

@@ -32,10 +32,10 @@ def repeats(values: list[int]) -> tuple[tuple[int, int], ...]:
 def tasks_per_node(job: Job) -> tuple[int, ...]:
     """How the job's tasks spread over its nodes, for SLURM_TASKS_PER_NODE of the batch script."""
     allocs = list(job._allocation.values())
-    if job.tasks_per_node:
-        return (job.tasks_per_node,) * len(allocs)
     cpus_per_task = job.cpus_per_task or 1
     room = [max(1, alloc.cpus // cpus_per_task) for alloc in allocs]
+    if job.tasks_per_node:
+        room = [job.tasks_per_node] * len(allocs)
     tasks = job.tasks if job._request is not None and job._request.tasks else 0
     if not tasks:
         return tuple(room)

@@ -14,6 +14,7 @@ from slurmpy.controller import (
     allocations,
     cancel,
     cluster,
+    duties,
     dynamic_nodes,
     ends,
     jobs,
@@ -68,7 +69,7 @@ METHOD_TABLES: tuple[dict[str, Any], ...] = (
     query.METHODS, admin.METHODS, dynamic_nodes.METHODS,
 )  # fmt: skip
 TIMER_TABLES: tuple[dict[str, Any], ...] = (
-    jobs.TIMERS, requeue.TIMERS, nodes.TIMERS, allocations.TIMERS, steps.TIMERS, programs.TIMERS,
+    jobs.TIMERS, requeue.TIMERS, nodes.TIMERS, allocations.TIMERS, steps.TIMERS, programs.TIMERS, duties.TIMERS,
 )  # fmt: skip
 
 
@@ -224,6 +225,7 @@ class Program:
             await daemon.stopped()
         finally:
             await server.close()
+            duties.save_usage(ctl)
             ctl.close()
             database.close()
 
@@ -304,6 +306,7 @@ def _resume_life(ctl: Controller) -> None:
     ctl.at("ping", 0, now + 1)
     if "backfill" in str(ctl.conf.SchedulerType or "sched/backfill"):
         ctl.at("backfill", 0, now + 1)
+    duties.start(ctl)
     if ctl.accounting is not None:
         records.cluster_tres(ctl)
         ctl.accounting.start()

@@ -159,8 +159,9 @@ def select_partitions(ctl: Controller, peer: Peer, where: dict[str, Any]) -> lis
 
 
 def select_reservations(ctl: Controller, peer: Peer, where: dict[str, Any]) -> list[Any]:
-    from slurmpy.controller import reservations
+    from slurmpy.controller import reservation_admin, reservations
 
+    reservation_admin.advance(ctl.state, ctl.state.now)
     found = _named(ctl.state.reservations, where)
     for one in found:
         one.state = "ACTIVE" if reservations.is_active(one, ctl.state.now) else "INACTIVE"

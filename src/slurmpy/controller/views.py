@@ -202,10 +202,19 @@ def priorities(ctl: Controller, peer: Peer, where: dict[str, Any]) -> Rows:
     return columns, rows
 
 
+def shares(ctl: Controller, peer: Peer, where: dict[str, Any]) -> Rows:
+    """sshare: one row for each association, in the order of the tree."""
+    from slurmpy.controller import fairshare
+
+    fairshare.advance(ctl.state, ctl.state.now)
+    return fairshare.COLUMNS, fairshare.rows(ctl.state)
+
+
 TABLES: dict[str, Callable[..., Rows]] = {
     "config": config,
     "stats": stats,
     "daemons": daemons,
     "assoc_mgr": assoc_mgr,
     "priority": priorities,
+    "shares": shares,
 }
