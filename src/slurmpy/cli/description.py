@@ -94,7 +94,7 @@ def describe(options: JobOptions, warn: list[tuple[str, str]]) -> JobDescriptor:
     fields: dict[str, Any] = {}
     for option, value in options.values.items():
         field = DIRECT.get(option)
-        if field is not None:
+        if field is not None and option not in options.unwanted:
             fields[field] = value
     _size(options, fields, warn)
     _sharing(options, fields)
@@ -241,7 +241,7 @@ def _rest(options: JobOptions, fields: dict[str, Any]) -> None:
         fields["delay_boot"] = INFINITE if value == INFINITE else value * 60
     if "switches" in options:
         fields["required_switches"], wait = options.get("switches")
-        if wait is not None:
+        if wait is not None and wait >= 0:
             fields["wait_for_switch"] = INFINITE if wait == INFINITE else wait * 60
     if "signal" in options:
         name, delay, flags = options.get("signal")
@@ -253,15 +253,21 @@ def _rest(options: JobOptions, fields: dict[str, Any]) -> None:
         fields["distribution"] = "plane" if plane else text
         if plane:
             fields["distribution_plane_size"] = plane
+
+
+def complete(options: JobOptions, job: JobDescriptor) -> None:
+    """What is looked at only after -v has listed the options. Raises Stop."""
     if "bbf" in options:
         from .options.values import file_content
 
         try:
-            fields["burst_buffer"] = file_content(options.get("bbf"), options.at)
+            job.burst_buffer = file_content(options.get("bbf"), options.at)
         except ValueError:
             raise options.stop("Invalid --bbf specification", 1) from None
-    if "time" in options and "time-min" in options and options.get("time-min") > options.get("time"):
-        fields["time_minimum"] = options.get("time-min")
+    if job.distribution == "arbitrary" and not job.required_nodes:
+        raise options.stop(
+            "With Arbitrary distribution you need to specify a nodelist or hostfile with the -w option", 1
+        )
 
 
 def origin(argv: Sequence[str], program: str) -> dict[str, Any]:

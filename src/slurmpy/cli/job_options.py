@@ -38,6 +38,7 @@ class JobOptions:
         self.origins: dict[str, str] = {}
         self.counts: dict[str, int] = {}
         self.raw: dict[str, str | None] = {}  # the texts themselves
+        self.unwanted: set[str] = set()  # listed, but without effect
 
     def __contains__(self, name: str) -> bool:
         return name in self.values
@@ -70,7 +71,7 @@ class JobOptions:
             # the later of the two wins
             self.values.pop("no-requeue" if name == "requeue" else "requeue", None)
         self.values[name] = value
-        self.rows[row.long[2:]] = row
+        self.rows["cluster" if row.long == "--cluster" else name] = row
         self.origins[name] = origin
 
     def _count(self, one: Given) -> None:
@@ -105,7 +106,7 @@ class JobOptions:
     def check(self) -> None:
         """Options that exclude one another; raises Stop. Those of a weaker origin give way silently."""
         if self.verbose and self.quiet:
-            raise self.stop("don't specify both --verbose (-v) and --quiet (-Q)", 255)
+            raise self.stop("don't specify both --verbose (-v) and --quiet (-Q)", 1)
         for names, message in RIVALS:
             present = [name for name in names if name in self.values]
             if len(present) < 2:
@@ -164,6 +165,8 @@ class JobOptions:
                 shown = str(value)
             elif value is None:
                 continue
+            elif key == "nodefile":
+                shown = self.raw[key] or ""
             else:
                 shown = row.show(value)
             out.append(f"{name}: {key:<20}: {shown}\n")

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
-    from ..core.records.description import JobDescriptor
     from ..rpc.cluster import Cluster
     from .command import Command
 
@@ -96,7 +95,45 @@ def open_cluster(program: str) -> Cluster:
     return connect.cluster(program)
 
 
-def specialised(options: JobOptions, job: JobDescriptor, cluster: Cluster, messages: Messages) -> None:
+#: options for which the configuration must be known before anything is said of them
+EARLY = ("core-spec", "thread-spec", "gres", "clusters")
+
+
+def early(program: str, components: Sequence[JobOptions], messages: Messages) -> Cluster | None:
+    """The cluster, if an option's very meaning depends on its configuration. Raises Stop for --gres=help."""
+    if not any(name in options for options in components for name in EARLY):
+        return None
+    if any(options.get("gres") == "gres/help" for options in components):
+        conf = open_cluster(program).conf
+        kinds = str(getattr(conf, "GresTypes", "") or "").split(",")
+        lines = "".join(f"{kind}[[:type]:count]\n" for kind in kinds if kind)
+        raise Stop(0, out=f"Valid gres options are:\n{lines}")
+    if not any(name in options for options in components for name in EARLY[:2]):
+        return None
+    cluster = open_cluster(program)
+    for options in components:
+        specialised(options, cluster, messages)
+    return cluster
+
+
+def own_cluster(options: JobOptions, cluster: Cluster) -> None:
+    """--clusters must name this cluster, as there is no other to go to. Raises Stop."""
+    if "clusters" not in options:
+        return
+    own = str(cluster.conf.ClusterName)
+    wanted = str(options.get("clusters"))
+    unknown = [name for name in wanted.split(",") if name not in (own, "all")]
+    if unknown:
+        text = "".join(line(cluster.name, f"No cluster '{name}' known by database.") for name in unknown)
+        text += line(
+            cluster.name,
+            f"'{wanted}' can't be reached now, or it is an invalid entry for --cluster.  "
+            "Use 'sacctmgr list clusters' to see available clusters.",
+        )
+        raise Stop(1, err=text)
+
+
+def specialised(options: JobOptions, cluster: Cluster, messages: Messages) -> None:
     """--core-spec and --thread-spec count only where the configuration lets users say them."""
     if getattr(cluster.conf, "AllowSpecResourcesUsage", False):
         return
@@ -104,7 +141,7 @@ def specialised(options: JobOptions, job: JobDescriptor, cluster: Cluster, messa
         if option in options:
             text = f"Ignoring {shown} since it's not allowed by configuration (AllowSpecResourcesUsage = No)"
             messages.say("error", text)
-    job.core_specification = job.thread_specification = None
+            options.unwanted.add(option)
 
 
 #: errors of which the client says only what went wrong, without what it was doing
@@ -133,7 +170,9 @@ def remarks(error: SlurmError) -> list[str]:
 
 def allocation_failure(program: str, error: SlurmError, env: Mapping[str, str]) -> Stop:
     """The end of --test-only when the job could never run."""
-    text = "".join(line(program, remark) for remark in remarks(error))
+    # what no node could satisfy is said at a submission only
+    told = [remark for remark in remarks(error) if not remark.endswith("can not be satisfied")]
+    text = "".join(line(program, remark) for remark in told)
     if error.name in BARE:
         text += line(program, error.standard)
     else:

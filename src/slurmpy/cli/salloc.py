@@ -38,6 +38,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     components = [request.options_of(COMMAND, at, (from_env, one.given)) for one in lines]
     first = components[0]
     messages = request.Messages("salloc", first.verbose, first.quiet)
+    cluster = request.early("salloc", components, messages)
     jobs = []
     for options in components:
         warnings: list[tuple[str, str]] = []
@@ -46,9 +47,10 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         if options.verbose:
             write(sys.stderr, options.listing())
     change_directory(first)
-    cluster = request.open_cluster("salloc")
     for options, job in zip(components, jobs, strict=True):
-        request.specialised(options, job, cluster, messages)
+        description.complete(options, job)
+    cluster = cluster or request.open_cluster("salloc")
+    request.own_cluster(first, cluster)
     began = time.monotonic()
     waiter = allocation.Waiter(cluster, "salloc", messages, env)
     granted = waiter.wait(jobs)

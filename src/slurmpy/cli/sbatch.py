@@ -41,6 +41,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         components.append(request.options_of(COMMAND, at, (own, from_env, typed)))
     first = components[0]
     messages = request.Messages("sbatch", first.verbose, first.quiet)
+    cluster = request.early("sbatch", components, messages)
     jobs = []
     for options in components:
         warnings: list[tuple[str, str]] = []
@@ -48,13 +49,16 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         request.warn_all(messages, warnings)
         if options.verbose:
             write(sys.stderr, options.listing())
+    for options, job in zip(components, jobs, strict=True):
+        description.complete(options, job)
     limits(first, jobs, messages)
     jobs[0].script = script
     jobs[0].argv = tuple(operands) if operands and "wrap" not in first else (name,)
+    if "export-file" in first:
+        messages.say("verbose", f"Getting environment variables from {first.get('export-file')}")
     jobs[0].environment = job_environment.as_entries(environment(first, jobs[0], env))
-    cluster = request.open_cluster("sbatch")
-    for options, job in zip(components, jobs, strict=True):
-        request.specialised(options, job, cluster, messages)
+    cluster = cluster or request.open_cluster("sbatch")
+    request.own_cluster(first, cluster)
     check_size(script, cluster)
     if "test-only" in first:
         return test_only(cluster, jobs, env)

@@ -45,15 +45,17 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     messages = request.Messages("srun", first.verbose, first.quiet)
     inside = first.get("jobid")
     check(components, command, inside)
+    cluster = request.early("srun", components, messages)
     warnings: list[tuple[str, str]] = []
     jobs = [describe(options, command, argv, warnings) for options in components]
     request.warn_all(messages, warnings)
     if first.verbose:
         for options in components:
             write(sys.stderr, options.listing())
-    cluster = request.open_cluster("srun")
     for options, job in zip(components, jobs, strict=True):
-        request.specialised(options, job, cluster, messages)
+        description.complete(options, job)
+    cluster = cluster or request.open_cluster("srun")
+    request.own_cluster(first, cluster)
     if "test-only" in first:
         return test_only(cluster, jobs, env)
     if inside is not None:

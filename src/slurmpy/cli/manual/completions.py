@@ -134,6 +134,8 @@ def bash() -> str:
             spelled.append(row.long + ("=" if row.argument == "required" else ""))
             if row.argument == "required":
                 takes += [f"{word}={words_of(row)}" for word in (row.short, row.long) if word]
+            elif row.complete == "job":  # squeue takes the next word for it
+                takes += [f"{word}=:job" for word in (row.short, row.long) if word]
             elif words_of(row):
                 takes.append(f"{row.long}={words_of(row)}")
         operands = OPERANDS[name]

@@ -115,6 +115,10 @@ def priority(value: str | None, _: Reading) -> int:
     return found
 
 
+def show_priority(value: int) -> str:
+    return str(value if value <= MAX_NUMBER else value - 2**32)
+
+
 def nice(value: str | None, _: Reading) -> int:
     if value is None:
         return 100
@@ -224,7 +228,8 @@ def minutes(value: str | None, _: Reading) -> int:
     """A time limit in minutes; INFINITE for "UNLIMITED", -1 and 0. Other negative numbers wrap as Slurm's do."""
     word = (value or "").strip()
     if word[:1] == "-" and word[1:].isdigit():
-        return INFINITE if word == "-1" else -int(word[1:]) & 0xFFFFFFFF
+        # read as negative days, rounded up to minutes
+        return INFINITE if word == "-1" else -(int(word[1:]) * 1440 - 1) & 0xFFFFFFFF
     from ...core.times import parse_time_limit
 
     return parse_time_limit(word) or INFINITE

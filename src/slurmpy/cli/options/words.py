@@ -3,7 +3,7 @@ profiles."""
 
 from __future__ import annotations
 
-from .values import Bad, Reading, decimal
+from .values import Bad, Reading, decimal, show_minutes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def distribution(value: str | None, at: Reading) -> tuple[str, int | None]:
 def hint(value: str | None, _: Reading) -> str:
     word = (value or "").lower()
     if word == "help":
-        raise Show(HINT_HELP, 0)
+        raise Show(HINT_HELP, 1)
     for part in word.split(","):
         if part not in ("compute_bound", "memory_bound", "multithread", "nomultithread"):
             raise Bad(f'unrecognized --hint argument "{part}", see --hint=help', 1)
@@ -165,20 +165,27 @@ def open_mode(value: str | None, _: Reading) -> str:
 
 
 def switches(value: str | None, at: Reading) -> tuple[int, int | None]:
-    """(switches, minutes to wait for them or None)."""
+    """(switches, minutes to wait for them: None unless said, -1 if it cannot be read)."""
     count, at_sign, wait = (value or "").partition("@")
     leaves = decimal(count, f"--{at.option}", 1)
-    return leaves, switch_wait(wait, at) if at_sign else None
+    return leaves, switch_wait(wait) if at_sign else None
 
 
-def switch_wait(value: str | None, _: Reading) -> int | None:
-    """Minutes; a time that cannot be read counts as none given, as in Slurm."""
+def switch_wait(word: str) -> int:
+    """Minutes; -1 for a time that cannot be read, which counts as none given, as in Slurm."""
     from ...core.times import parse_time_limit
 
     try:
-        return parse_time_limit(value or "")
+        return parse_time_limit(word)
     except ValueError:
-        return None
+        return -1
+
+
+def show_switches(value: tuple[int, int | None]) -> str:
+    leaves, wait = value
+    if wait is None:
+        return str(leaves)
+    return f"{leaves}@{show_minutes(None if wait < 0 else wait)}"
 
 
 def gres(value: str | None, _: Reading) -> str:
@@ -214,8 +221,7 @@ def gres_flags(value: str | None, _: Reading) -> tuple[str, ...]:
         word = "one-task-per-sharing" if "one-task-per-sharing" in words else "multiple-tasks-per-sharing"
         raise Bad(
             f"In order to use --gres-flags={word} you must also have "
-            "SelectTypeParameters=MULTIPLE_SHARING_GRES_PJ in your slurm.conf",
-            1,
+            "SelectTypeParameters=MULTIPLE_SHARING_GRES_PJ in your slurm.conf"
         )
     return tuple(words)
 
@@ -293,7 +299,7 @@ def memory_bind(value: str | None, at: Reading) -> str:
             found.append(",".join([part, *rest]))
             position = len(parts)
         else:
-            raise Bad(f'unrecognized --mem-bind argument "{parts[position - 1]}"', 1)
+            raise Bad(f'unrecognized --mem-bind argument "{parts[position - 1]}"')
     return (verbose + ",".join(found)).rstrip(",")
 
 
@@ -392,8 +398,8 @@ def propagate(value: str | None, _: Reading) -> str:
 def split_rlimits(value: str) -> tuple[tuple[str, ...], str | None]:
     """Names of the limits to propagate, and the first word that is none."""
     found = []
-    for part in value.upper().split(","):
-        word = part.strip().removeprefix("RLIMIT_")
+    for part in value.split(","):
+        word = part.strip().upper().removeprefix("RLIMIT_")
         if word == "ALL":
             return RLIMITS, None
         if word == "NONE":
@@ -406,3 +412,14 @@ def split_rlimits(value: str) -> tuple[tuple[str, ...], str | None]:
 
 def numeric_list(words: Any) -> str:
     return ",".join(str(word) for word in words)
+
+
+def resv_ports(value: str | None, at: Reading) -> int:
+    raise Bad("Slurmstepd step management must be enabled to use --resv-ports for job allocations", 1)
+
+
+def segment(value: str | None, _: Reading) -> int:
+    word = value or ""
+    if not (word.isascii() and word.isdigit()):
+        raise ValueError(value)
+    return int(word)
