@@ -498,3 +498,37 @@ def test_a_backfill_pass_is_bounded_and_goes_on_where_it_stopped(tmp_path: Path)
         looked.add(scheduler.queue(state).backfill_from)
     assert 0 in looked
     assert len(looked) > 1
+
+
+def test_limits_on_what_was_used_up(golden: State) -> None:
+    bob = golden.assocs.assocs[10]
+    bob._parsed.clear()
+    bob.grp_tres_mins = "cpu=100"
+    job = world.submit(golden, "-n2 -t 60 --wrap true", "bob")
+    assert world.run(golden) == []
+    assert job.state_reason == "AssocGrpCPUMinutesLimit"
+    short = world.submit(golden, "-n2 -t 40 --wrap true", "bob")
+    assert world.run(golden) == [short]
+    world.end(golden, short, now=golden.now + 40 * 60)
+    late = world.submit(golden, "-n1 -t 30 --wrap true", "bob")
+    assert world.run(golden) == []
+    assert late.state_reason == "AssocGrpCPUMinutesLimit"
+
+
+def test_a_job_without_time_limit_gets_the_longest_it_may_have(golden: State) -> None:
+    golden.assocs.qos["normal"].max_wall_duration_per_job = 45
+    assert world.submit(golden, "--wrap true", "bob").time_limit == 45
+    job = world.submit(golden, "-t 50 --wrap true", "bob")
+    assert world.run(golden)
+    assert job.state_reason == "QOSMaxWallDurationPerJobLimit"
+
+
+def test_first_come_first_served_goes_on_after_a_restart(tmp_path: Path) -> None:
+    state = world.simple(tmp_path, more="PriorityType=priority/basic")
+    old = [world.submit(state, "-H --wrap true") for _ in range(3)]
+    for job in old:
+        priority.set_priority(state, job, state.now)
+    del state.__dict__["_basic_counter"]
+    new = world.submit(state, "--wrap true")
+    assert [job.priority for job in old] == sorted((job.priority for job in old), reverse=True)
+    assert new.priority < old[-1].priority

@@ -1,6 +1,7 @@
 """Usage of associations (decaying) and the fair-share factors that the Fair Tree makes of it.
 
-``_usage["raw"]`` of an association is its usage in billing seconds, that of everything below it included;
+``_usage["raw"]`` of an association is its usage in billing seconds, that of everything below it included (``"wall"`` in
+seconds of jobs, ``"spent"`` in seconds of each TRES; a QOS has the same);
 ``_usage["fairshare"]`` of a user's association is the factor, 0 to 1; ``_usage["level_fs"]`` ranks it among siblings.
 """
 
@@ -31,12 +32,23 @@ def advance(state: State, now: int) -> None:
     if seconds and half_life:
         factor = 0.5 ** (seconds / half_life)
         for assoc in state.assocs.assocs.values():
-            if assoc._usage.get("raw"):
-                assoc._usage["raw"] *= factor
+            _decay(assoc._usage, factor)
+        for qos in state.assocs.qos.values():
+            if "NoDecay" not in qos.flags and "NO_DECAY" not in qos.flags:
+                _decay(qos._usage, factor)
     for job in state.running.values():
         if job.is_running:
             charge(state, job, last, now)
     rank(state)
+
+
+def _decay(usage: dict[str, Any], factor: float) -> None:
+    for name in ("raw", "wall"):
+        if usage.get(name):
+            usage[name] *= factor
+    spent = usage.get("spent")
+    if spent:
+        usage["spent"] = {name: value * factor for name, value in spent.items()}
 
 
 def charge(state: State, job: Job, since: int, until: int) -> None:
@@ -45,14 +57,18 @@ def charge(state: State, job: Job, since: int, until: int) -> None:
     if until <= begin:
         return
     qos = state.assocs.qos.get(job.qos)
-    factor = qos.usage_factor if qos is not None else 1.0
-    amount = (until - begin) * (job.billable_tres if job.billable_tres is not None else job.cpus) * factor
-    if qos is not None:
-        qos._usage["raw"] = qos._usage.get("raw", 0.0) + amount
+    seconds = (until - begin) * (qos.usage_factor if qos is not None else 1.0)
+    amount = seconds * (job.billable_tres if job.billable_tres is not None else job.cpus)
     assoc = state.assocs.assocs.get(job.association_id)
-    if assoc is not None:
-        for one in state.assocs.chain(assoc):
-            one._usage["raw"] = one._usage.get("raw", 0.0) + amount
+    usages = [one._usage for one in state.assocs.chain(assoc)] if assoc is not None else []
+    if qos is not None:
+        usages.append(qos._usage)
+    for usage in usages:
+        usage["raw"] = usage.get("raw", 0.0) + amount
+        usage["wall"] = usage.get("wall", 0.0) + seconds
+        spent = usage.setdefault("spent", {})
+        for name, count in job._tres_alloc.items():
+            spent[name] = spent.get(name, 0.0) + seconds * count
 
 
 def finish(state: State, job: Job, now: int) -> None:

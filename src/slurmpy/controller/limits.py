@@ -312,6 +312,35 @@ def check_start(state: State, job: Job, partition: Partition, wanted: dict[str, 
     return _qos_reason(job, qos_list, wanted) or (_assoc_reason(state, job, assoc, wanted) if assoc else "")
 
 
+def _spent(usage: dict[str, Any], name: str) -> float:
+    """Minutes of a TRES that are used up."""
+    return float(usage.get("spent", {}).get(name, 0.0)) / 60
+
+
+def _minutes(job: Job) -> int:
+    limit = job.time_minimum or job.time_limit
+    return limit if limit is not None and limit != INFINITE else 0
+
+
+def _minutes_word(name: str) -> str:
+    if name == "cpu":
+        return "CPUMinutesLimit"
+    return _grp_word(name).removesuffix("Limit") + "Minutes"
+
+
+def most_minutes(state: State, job: Job, partition: Partition | None) -> int | None:
+    """The longest time limit that QOS and associations allow the job; what one without a limit of its own gets."""
+    if not enforced(state):
+        return None
+    found = _first(_qos_list(state, job, partition), "max_wall_duration_per_job")
+    allowed = [found[1]] if found else []
+    assoc = state.assocs.assocs.get(job.association_id)
+    wall = _inherited(state, assoc, "max_wall_duration_per_job") if assoc is not None else None
+    if wall is not None and not found:
+        allowed.append(int(wall))
+    return min(allowed, default=None)
+
+
 def _qos_reason(job: Job, qos_list: list[Qos], wanted: dict[str, int]) -> str:
     if not qos_list:
         return ""
@@ -330,6 +359,12 @@ def _qos_reason(job: Job, qos_list: list[Qos], wanted: dict[str, int]) -> str:
     for qos, name, value in _tres_limits(qos_list, "grp_tres"):
         if _slot(qos._usage)["tres"].get(name, 0) + wanted.get(name, 0) > value:
             return "QOSGrp" + _grp_word(name)
+    found = _first(qos_list, "grp_wall")
+    if found and found[0]._usage.get("wall", 0.0) >= found[1] * 60:
+        return "QOSGrpWallLimit"
+    for qos, name, value in _tres_limits(qos_list, "grp_tres_mins"):
+        if _spent(qos._usage, name) + wanted.get(name, 0) * _minutes(job) > value:
+            return "QOSGrp" + _minutes_word(name)
     for qos, name, value in _tres_limits(qos_list, "max_tres_per_account"):
         if _slot(_account(qos, job))["tres"].get(name, 0) + wanted.get(name, 0) > value:
             return "QOSMax" + _max_word(name, "PerAccount")
@@ -365,4 +400,9 @@ def _assoc_reason(state: State, job: Job, assoc: Association, wanted: dict[str, 
         for name, value in one.limit("grp_tres").items():
             if value >= 0 and usage["tres"].get(name, 0) + wanted.get(name, 0) > value:
                 return "AssocGrp" + _grp_word(name)
+        if one.grp_wall is not None and one.grp_wall != INFINITE and usage.get("wall", 0.0) >= one.grp_wall * 60:
+            return "AssocGrpWallLimit"
+        for name, value in one.limit("grp_tres_mins").items():
+            if value >= 0 and _spent(usage, name) + wanted.get(name, 0) * _minutes(job) > value:
+                return "AssocGrp" + _minutes_word(name)
     return ""

@@ -27,9 +27,11 @@ def compute(state: State, job: Job, now: int, partition: Partition | None = None
     if is_basic(state):
         known = job._limits.get("basic")
         if known is None:
-            counter = state.__dict__.get("_basic_counter", TOP_PRIORITY) - 1
-            state.__dict__["_basic_counter"] = counter
-            known = counter
+            last = state.__dict__.get("_basic_counter")
+            if last is None:  # go on below those that wait since before a restart
+                known_ones = (one._limits.get("basic", TOP_PRIORITY) for one in state.jobs.values())
+                last = min(known_ones, default=TOP_PRIORITY)
+            known = state.__dict__["_basic_counter"] = last - 1
             job._limits = {**job._limits, "basic": known}
         return max(1, int(known) - job.nice)
     total = sum(weighted(state, job, now, partition).values()) + job.site_factor - job.nice

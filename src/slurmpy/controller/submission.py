@@ -132,6 +132,10 @@ def build_job(
     _set_dependency(state, job, desc)
     job.flags = order_flags(job.flags)
     _set_priority(state, job, desc, uid, user)
+    if not job._time_limit_set:
+        longest = limits.most_minutes(state, job, partitions[0])
+        if longest is not None and (job.time_limit is None or job.time_limit > longest):
+            job.time_limit = longest
     job._tres_request = job_sizes.request_tres(state, job, partitions[0])
     job.tres_req_str = job_sizes.show(job._tres_request)
     partition_access.enforce(state, job, partitions)
