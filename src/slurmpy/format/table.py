@@ -291,7 +291,7 @@ def parse_names(text: str, view: View, complain: Complain) -> Layout:
             cells.extend(view.instead(name))
             continue
         if not colon:
-            cells.append(Cell(column, column.width))
+            cells.append(Cell(column, abs(column.width)))
             continue
         right = rest[:1] == "."
         rest = rest[right:].lstrip(" ")
