@@ -50,27 +50,30 @@ class _Unix(http.client.HTTPConnection):
 class Rest:
     """slurmrestd as a process of its own."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, *options: str, **environment: str) -> None:
         self.site = site
         self.port = free_ports(8)[7]
-        self.path = str(site.base / "restd.sock")
+        self.path = str(site.base / f"restd-{self.port}.sock")
         self._tokens: dict[str, str] = {}
         log = (site.base / "slurmrestd.log").open("wb")
         code = "from slurmpy.rest.main import main; main()"
-        operands = ["-a", "rest_auth/jwt,rest_auth/local", f"127.0.0.1:{self.port}", f"unix:{self.path}"]
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code, *operands], env=site.environment, stdout=log, stderr=subprocess.PIPE, text=True
-        )
+        argv = [sys.executable, "-c", code, *options, f"127.0.0.1:{self.port}", f"unix:{self.path}"]
+        env = site.environment | environment
+        self.process = subprocess.Popen(argv, env=env, stdout=log, stderr=subprocess.PIPE, text=True)
+        log.close()
         assert self.process.stderr is not None
         self.greeting = self.process.stderr.readline()  # it says when it listens
 
-    def token(self, user: str = "root", lifespan: int = 3600) -> str:
+    def token(self, user: str = "root") -> str:
         if user not in self._tokens:
-            from slurmpy.auth import token
-            from slurmpy.conf import slurm_conf
-
-            self._tokens[user] = token.create(slurm_conf.load(self.site.conf), user, lifespan)
+            self._tokens[user] = self.new_token(user, 3600)
         return self._tokens[user]
+
+    def new_token(self, user: str, lifespan: int) -> str:
+        from slurmpy.auth import token
+        from slurmpy.conf import slurm_conf
+
+        return token.create(slurm_conf.load(self.site.conf), user, lifespan)
 
     def __call__(
         self,

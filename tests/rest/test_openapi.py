@@ -71,6 +71,9 @@ def test_the_command_prints_it() -> None:
         (["-d", "v9"], 1, "", "v9"),
         (["-a", "nosuch"], 1, "", "nosuch"),
         (["--nosuch"], 1, "", "nosuch"),
+        (["-t", "4"], 1, "", "-t is not supported"),
+        (["--max-connections", "0"], 1, "", "number of connections"),
+        ([], 1, "", "fatal"),
         (["-f", "/nonexistent/slurm.conf", "127.0.0.1:0"], 1, "", "slurm.conf"),
     ],
 )

@@ -223,6 +223,27 @@ def test_who_is_let_in(rest: Rest) -> None:
     assert rest("GET", "/openapi/v3", headers={}).status == 401
 
 
+def test_a_token_ends_even_on_a_connection_that_is_kept(rest: Rest) -> None:
+    headers = {"X-SLURM-USER-NAME": "root", "X-SLURM-USER-TOKEN": rest.new_token("root", 2)}
+    assert rest("GET", f"{V}/partitions", headers=headers).status == 200
+    time.sleep(2.1)
+    answer = rest("GET", f"{V}/partitions", headers=headers)
+    assert (answer.status, answer.errors[0][0]) == (511, 1007)
+
+
+def test_settings_of_the_daemon(rest: Rest) -> None:
+    daemon = Rest(rest.site, "-s", "slurmctld", "-d", "v0.0.42", "-u", "nobody", SLURMRESTD_AUTH_TYPES="rest_auth/jwt")
+    try:
+        answer = daemon("GET", f"{V}/ping")
+        assert answer.document["meta"]["client"]["user"] == "nobody"
+        assert answer.document["pings"][0]["responding"]
+        for path in (f"{DB}/accounts", "/slurm/v0.0.41/ping"):
+            assert daemon("GET", path).status == 404
+        assert daemon("GET", f"{V}/ping", unix=True).status == 401
+    finally:
+        assert daemon.stop() == 0
+
+
 def test_nothing_has_changed(rest: Rest) -> None:
     later = int(time.time()) + 1000
     answer = rest("GET", f"{V}/partitions?update_time={later}")

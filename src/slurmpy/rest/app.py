@@ -6,7 +6,7 @@ import re
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -31,6 +31,9 @@ _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _NOT_FOUND = "Unable find requested URL. Please view /openapi/v3 for API reference."
 _OPENAPI_PATHS = ("/openapi", "/openapi/v3", "/openapi.json", "/openapi.yaml", "/openapi.yml")
 
+if TYPE_CHECKING:
+    from .main import Settings
+
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
@@ -50,21 +53,22 @@ def _closing(response: Response) -> Response:
 
 
 class Application:
-    """``auth`` names the ways in that are open: "rest_auth/jwt", "rest_auth/local". ``own`` is this process's user
-    and group by name, as answers tell them."""
+    """What ``settings`` (see `main.Settings`) opens: ways in (``auth``: "rest_auth/jwt", "rest_auth/local"), parser
+    ``versions``, ``families`` of endpoints. ``own`` is this process's user and group by name, as answers tell them."""
 
-    def __init__(self, conf: Any, auth: tuple[str, ...], versions: tuple[str, ...], own: tuple[str, str]) -> None:
+    def __init__(self, conf: Any, settings: Settings, own: tuple[str, str]) -> None:
         self.daemons = Daemons(conf)
-        self.auth = auth
+        self.auth = settings.auth
+        self.families = settings.families
         self.own = own
-        self.plugins = [registry.get(version) for version in versions]
+        self.plugins = [registry.get(version) for version in settings.versions]
         self._openapi: bytes | None = None
         routes = [
             Route(f"/{endpoint.family}/{plugin.version}{endpoint.path.rstrip('/')}", self._endpoint(endpoint, plugin),
                   methods=[endpoint.method])
             for plugin in self.plugins
             for endpoint in ENDPOINTS
-            if endpoint.serves(plugin.version)
+            if endpoint.family in self.families and endpoint.serves(plugin.version)
         ]  # fmt: skip
         routes += [Route(path, self._document, methods=["GET"]) for path in _OPENAPI_PATHS]
         handlers: Any = {404: _not_found, 405: _not_found, Exception: _defect}
@@ -89,7 +93,7 @@ class Application:
         if self._identify(request) is None:
             return text(401, "Authentication failure")
         if self._openapi is None:
-            self._openapi = json_text.write(openapi.document(self.plugins)).encode()
+            self._openapi = json_text.write(openapi.document(self.plugins, self.families)).encode()
         return Response(self._openapi, media_type="application/json")
 
     # -- endpoints ---------------------------------------------------------------------------------------------------
@@ -192,11 +196,14 @@ def accepted(header: str | None) -> str | None:
 
 async def read_body(request: Request) -> Any:
     """The body as a document by its type; None if there is none. Raises Unreadable."""
-    data = b""
+    pieces: list[bytes] = []
+    length = 0
     async for piece in request.stream():
-        data += piece
-        if len(data) > MAX_BODY:
+        pieces.append(piece)
+        length += len(piece)
+        if length > MAX_BODY:
             raise Unreadable
+    data = b"".join(pieces)
     if not data.strip():
         return None
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import time
 from collections import OrderedDict
 from typing import Any
 
@@ -37,8 +39,6 @@ class TokenClient(AsyncClient):
                 if not self.address.port:
                     raise
         if connection is not None:
-            import os
-
             if of_unix_socket(connection).uid not in (0, os.geteuid(), run_dir.slurm_user_id(self.conf)):
                 connection.close()
                 raise SlurmError("ESLURM_AUTH_CRED_INVALID", f"{self.address.unix} is answered by somebody else")
@@ -51,6 +51,19 @@ class TokenClient(AsyncClient):
                 codec.frame((codec.HELLO, {"protocols": codec.PROTOCOLS, "name": "slurmrestd", "auth": self._auth}))
             )
         await self._welcome
+
+
+def _expired(token: str) -> bool:
+    """Whether the token's own word is that its time is over. It is not verified here, as it can only cost trust."""
+    import base64
+    import json
+
+    try:
+        body = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        return bool(claims["exp"] <= time.time())
+    except (LookupError, TypeError, ValueError):
+        return False
 
 
 class Daemons:
@@ -72,6 +85,10 @@ class Daemons:
     def _client(self, which: str, token: str | None, user: str) -> AsyncClient:
         key = (which, token, user)
         client = self._clients.get(key)
+        if client is not None and token is not None and _expired(token):
+            # the daemon has seen the token when the connection was made; now it is to look again
+            self._clients.pop(key).close()
+            client = None
         if client is None:
             client = self._clients[key] = self._connect(which, token, user)
             while len(self._clients) > KEPT:

@@ -20,9 +20,12 @@ OPTIONS: tuple[tuple[str, str, str, str], ...] = (
     ("a", "", "AUTH", "Ways to authenticate: rest_auth/jwt, rest_auth/local, or both with a comma; 'list' shows them."),
     ("d", "", "DATA_PARSER", "Parser versions to serve, separated by commas; 'list' shows them."),
     ("f", "", "FILE", "Read this slurm.conf."),
+    ("g", "", "GROUP", "Run as this group (a name or number) once the sockets are open."),
     ("", "generate-openapi-spec", "", "Print the OpenAPI document and exit."),
     ("h", "help", "", "Print this text."),
+    ("", "max-connections", "COUNT", "Connections to serve at a time; more are told to come again."),
     ("s", "", "OPENAPI", "Families of endpoints: slurmctld, slurmdbd, or both with a comma; 'list' shows them."),
+    ("u", "", "USER", "Run as this user (a name or number) once the sockets are open."),
     ("v", "", "", "Say more; may be repeated."),
     ("V", "version", "", "Print the version."),
 )
@@ -36,15 +39,32 @@ def usage() -> str:
     return "\n".join(lines) + "\n"
 
 
+#: options of the original that have no meaning here -> why
+UNSUPPORTED = {
+    "-t": "one thread serves all connections",
+    "--autocomplete": "the shells' completions come with the package",
+}
+#: variable -> the option that it stands for
+ENVIRONMENT = {
+    "SLURMRESTD_AUTH_TYPES": "-a",
+    "SLURMRESTD_DATA_PARSER_PLUGINS": "-d",
+    "SLURMRESTD_MAX_CONNECTIONS": "--max-connections",
+    "SLURMRESTD_OPENAPI_PLUGINS": "-s",
+}
+#: what serves at a time unless told otherwise
+CONNECTIONS = 124
+
+
 class Fatal(Exception):
-    pass
+    """What keeps the daemon from starting."""
 
 
 class Settings:
     def __init__(self, argv: list[str]) -> None:
-        letters = "".join(letter + (":" if argument else "") for letter, _, argument, _ in OPTIONS if letter)
+        letters = "".join(letter + (":" if argument else "") for letter, _, argument, _ in OPTIONS if letter) + "t:"
+        longs = [long + ("=" if argument else "") for _, long, argument, _ in OPTIONS if long]
         try:
-            given, self.listen = getopt.gnu_getopt(argv, letters, [long for _, long, _, _ in OPTIONS if long])
+            given, self.listen = getopt.gnu_getopt(argv, letters, [*longs, "autocomplete="])
         except getopt.GetoptError as error:
             raise Fatal(f"{error.msg}\n{usage()}") from None
         self.auth: tuple[str, ...] = AUTH
@@ -53,7 +73,10 @@ class Settings:
         self.conf = ""
         self.verbose = 0
         self.show = ""
-        for name, value in given:
+        self.user = self.group = ""
+        self.connections = CONNECTIONS
+        inherited = [(name, os.environ[variable]) for variable, name in ENVIRONMENT.items() if os.environ.get(variable)]
+        for name, value in (*inherited, *given):
             self._take(name, value)
 
     def _take(self, name: str, value: str) -> None:
@@ -65,6 +88,16 @@ class Settings:
             self.families = tuple(FAMILIES[one] for one in self._chosen(value, tuple(FAMILIES), ""))
         elif name == "-f":
             self.conf = value
+        elif name == "-u":
+            self.user = value
+        elif name == "-g":
+            self.group = value
+        elif name == "--max-connections":
+            if not value.isdecimal() or not int(value):
+                raise Fatal(f"Invalid number of connections: {value}")
+            self.connections = int(value)
+        elif name in UNSUPPORTED:
+            raise Fatal(f"{name} is not supported: {UNSUPPORTED[name]}")
         elif name == "-v":
             self.verbose += 1
         elif name in ("-h", "--help"):
@@ -179,6 +212,7 @@ def _remove_stale(path: str) -> None:
 
 def _serve(settings: Settings) -> int:
     import asyncio
+    import logging
 
     import uvicorn
 
@@ -191,8 +225,10 @@ def _serve(settings: Settings) -> int:
     log.name = NAME
     log.set_level(("info", "verbose", "debug", "debug2")[min(settings.verbose, 3)])
     log.open(None, to_stderr=True)
+    logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # what is worth telling, the application tells
     sockets = _sockets(settings)
-    application = Application(conf, settings.auth, settings.versions, _own())
+    _become(settings)
+    application = Application(conf, settings, _own())
     config = uvicorn.Config(
         application,
         http=Protocol,
@@ -203,12 +239,16 @@ def _serve(settings: Settings) -> int:
         server_header=False,
         date_header=False,
         timeout_keep_alive=60,
+        limit_concurrency=settings.connections,
     )
     paths = [listener.getsockname() for listener in sockets]
     asyncio.run(_until_told(uvicorn.Server(config), sockets))
     for path in paths:
-        if isinstance(path, str) and os.path.exists(path):
-            os.unlink(path)
+        if isinstance(path, str) and path:
+            try:
+                os.unlink(path)
+            except OSError as error:
+                log.error(f"unlink({path}): {error.strerror}")
     return 0
 
 
@@ -228,6 +268,28 @@ async def _until_told(server: Any, sockets: list[Any]) -> None:
     log.info("server listens")
     await server._serve(sockets)
     server.config.app.daemons.close()
+
+
+def _become(settings: Settings) -> None:
+    """Gives up this process's group and user for those that were asked for. Raises Fatal."""
+    import grp
+    import pwd
+
+    try:
+        if settings.group:
+            entry = grp.getgrgid(int(settings.group)) if settings.group.isdecimal() else grp.getgrnam(settings.group)
+            os.setgroups([])
+            os.setgid(entry.gr_gid)
+        if settings.user:
+            own = pwd.getpwuid(int(settings.user)) if settings.user.isdecimal() else pwd.getpwnam(settings.user)
+            if not settings.group:
+                os.setgroups([])
+                os.setgid(own.pw_gid)
+            os.setuid(own.pw_uid)
+    except KeyError as error:
+        raise Fatal(f"Unable to resolve {error}") from error
+    except OSError as error:
+        raise Fatal(f"unable to run as {settings.user or 'this user'}: {error.strerror}") from error
 
 
 def _own() -> tuple[str, str]:
