@@ -42,7 +42,11 @@ def rows(table: sacct_table.Table) -> list[tuple[Any, ...]]:
         def value(record: Any, name: str, values: dict[str, Any] = values) -> Any:
             if name in values:
                 return uids.get(record.kill_request_user) if name == "kill_request_user_id" else values[name]
-            return getattr(record, name)
+            found = getattr(record, name)
+            if name.startswith("tres_usage") and name.endswith("_task"):
+                # the JSON says 0 where no task was noted
+                found = found.replace("energy=0,", "")
+            return found
 
         steps = tuple(tuple(value(step, name) for name in table.step_columns) for step in job.steps)
         found.append((*(value(job, name) for name in table.job_columns), steps))

@@ -15,12 +15,9 @@ if TYPE_CHECKING:
 
     from .service import Service
 
-_JOB_FIELDS = tuple(
-    name
-    for name in DbJob.FIELDS
-    # scripts and environments are sacct -B's and --env-vars' business
-    if name not in ("steps", "script", "environment", "kill_request_user")
-) + ("consumed_energy",)
+# scripts and environments are sacct -B's and --env-vars' business
+_NOT_DUMPED = ("steps", "script", "environment", "kill_request_user")
+_JOB_FIELDS = (*(name for name in DbJob.FIELDS if name not in _NOT_DUMPED), "consumed_energy")
 _STEP_FIELDS = tuple(name for name in DbStep.FIELDS if name != "kill_request_user")
 
 
@@ -74,7 +71,7 @@ def _with_energy(allocated: str, energy: int) -> str:
     """What an allocation is told to have: its energy too, which is known when the job and a step of it are over."""
     parts = [part for part in allocated.split(",") if not part.startswith("energy=")]
     at = next((index for index, part in enumerate(parts) if part[:4] not in ("cpu=", "mem=")), len(parts))
-    return ",".join([*parts[:at], f"energy={energy}", *parts[at:]])
+    return ",".join([*parts[:at], *([f"energy={energy}"] if energy else []), *parts[at:]])
 
 
 def _step(row: tuple[Any, ...], names: dict[int, str]) -> DbStep:

@@ -244,7 +244,7 @@ def rows(
     for part in connection.execute(statement).partitions(CHUNK):
         indexes = [row[0] for row in part]
         found: list[Callable[[Any], Any]] = []
-        makers = _Makers(connection, books, indexes, at, moment)
+        makers = _Makers(connection, books, indexes, at, moment, bool(where.get("allocations")))
         for name in fields:
             found.append(makers.of(name) if name in _COMPUTED else _column(at[name]))
         if step_fields is not None:
@@ -264,8 +264,15 @@ class _Makers:
     """The computed fields of one chunk of jobs."""
 
     def __init__(
-        self, connection: sa.Connection, books: Books, indexes: list[int], at: Mapping[str, int], now: int
+        self,
+        connection: sa.Connection,
+        books: Books,
+        indexes: list[int],
+        at: Mapping[str, int],
+        now: int,
+        without_steps: bool = False,
     ) -> None:
+        self.without_steps = without_steps
         self.connection, self.books, self.indexes, self.at, self.now = connection, books, indexes, at, now
         self._cpu: dict[int, Any] | None = None
         self._files: dict[int, Any] | None = None
@@ -316,6 +323,8 @@ class _Makers:
             stretches, start, end, now = self.stretches(), at["start_time"], at["end_time"], self.now
             return lambda row: _overlap(stretches.get(row[0]), row[start], row[end] or now, now)
         if name in ("user_cpu_usec", "system_cpu_usec"):
+            if self.without_steps:  # sacct -X leaves the steps out, and their processor time with them
+                return lambda row: 0
             cpu, part = self.cpu(), int(name == "system_cpu_usec")
             return lambda row: cpu.get(row[0], (0, 0))[part]
         if name == "consumed_energy":

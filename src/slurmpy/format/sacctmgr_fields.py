@@ -306,7 +306,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         ("Flags", "Flags", 20, _cluster_flags),
         ("ID", "ID", 6, number("fed_id")),
         ("NodeCount", "NodeCount", 9, number("node_count")),
-        ("NodeNames", "NodeName", -15, text("nodes")),
+        ("NodeNames", "NodeName", -15, _nothing),  # Slurm has no value here either; see show event
         ("RPC", "RPC", 5, number("rpc_version")),
         ("TRES", "TRES", 20, sorted_tres("tres")),
         *_ASSOC_LIMITS,

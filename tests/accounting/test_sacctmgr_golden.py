@@ -1,0 +1,80 @@
+"""sacctmgr against real Slurm: the scenario's set-up and the lists after it, compared byte for byte."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from slurmpy.cli import sacctmgr
+
+from .dbd import Slurmdbd, running
+from .golden import GOLDEN, captures, needs_golden
+
+pytestmark = [needs_golden, pytest.mark.xdist_group("sacctmgr-golden")]
+
+SCENARIO = GOLDEN.parents[2] / "fidelity" / "tables" / "scenario.jsonl"
+
+#: lists whose rows come from slurmctld or tell of the installation
+_ELSEWHERE = re.compile(
+    r"event|wckey|transaction|txn|reservation|conf|stats|help|ping|interactive|dump|clear|show-deleted"
+)
+
+
+@functools.cache
+def set_up() -> list[dict[str, Any]]:
+    """The captures of the scenario's sacctmgr commands, in their order."""
+    found = []
+    for text in SCENARIO.read_text().splitlines():
+        name = json.loads(text).get("name") or ""
+        if name.startswith("setup/") and "sacctmgr" in captures("setup")[name[6:]]["cmd"]:
+            found.append(captures("setup")[name[6:]])
+    return found
+
+
+def words(cmd: str) -> tuple[list[str], str]:
+    """The command's arguments and its standard input."""
+    piped = re.match(r"echo (\w+) \| (.*)", cmd)
+    if piped:
+        return shlex.split(piped[2])[1:], piped[1] + "\n"
+    return shlex.split(cmd)[1:], ""
+
+
+@pytest.fixture(scope="module")
+def dbd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurmdbd]:
+    with running(tmp_path_factory.mktemp("dbd")) as daemon:
+        daemon.register()
+        for capture in set_up():
+            argv, stdin = words(capture["cmd"])
+            code, out, err = daemon.run(sacctmgr, argv, stdin)
+            assert (out, err, code) == (capture["out"], capture["err"], int(capture["rc"])), capture["cmd"]
+        yield daemon
+
+
+def _lists() -> list[str]:
+    if not GOLDEN.is_dir():
+        return []
+    return [
+        name
+        for name, capture in captures("sacctmgr").items()
+        if not _ELSEWHERE.search(name) and not capture["cmd"].startswith("#") and ";" not in capture["cmd"]
+    ]
+
+
+@pytest.mark.parametrize("name", _lists())
+def test_list(dbd: Slurmdbd, name: str) -> None:
+    capture = captures("sacctmgr")[name]
+    argv, stdin = words(capture["cmd"])
+    code, out, err = dbd.run(sacctmgr, argv, stdin)
+    if "json" in name or "yaml" in name:
+        # the parser versions that there are differ
+        out = out.replace("data_parser/v0.0.40\n", "").replace("data_parser/v0.0.41\n", "")
+        capture = {**capture, "out": capture["out"].replace("data_parser/v0.0.40\n", "")}
+        capture["out"] = capture["out"].replace("data_parser/v0.0.41\n", "")
+    assert (code, err) == (int(capture["rc"]), capture["err"])
+    assert out == capture["out"]

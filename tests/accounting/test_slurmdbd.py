@@ -1,0 +1,299 @@
+"""slurmdbd as a process: what it confirms it keeps, whoever asks sees what they may, and bad input hurts nobody."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmpy.cli import sacct
+from slurmpy.core.errors import SlurmError
+
+from .dbd import Slurmdbd, job, running, start_and_end
+
+
+@pytest.fixture(scope="module")
+def dbd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurmdbd]:
+    with running(tmp_path_factory.mktemp("dbd")) as daemon:
+        daemon.register()
+        yield daemon
+
+
+def send(daemon: Slurmdbd, items: Any, first: int = 1) -> int:
+    return int(daemon.call("records", cluster="ref", first_seq=first, items=tuple(items))["confirmed"])
+
+
+def test_records_and_their_repeats(dbd: Slurmdbd) -> None:
+    items = [item for number in range(100, 150) for item in start_and_end(number)]
+    assert send(dbd, items, 10) == 10 + len(items) - 1
+    send(dbd, reversed(items), 10)
+    where = {"jobs": tuple((number, None, None, None) for number in range(100, 150))}
+    rows = dbd.rows("jobs", ("job_id", "job_state", "end_time", "user_cpu_usec"), where, step_fields=("name",))
+    assert rows == [(number, 3, 1_700_000_011, 2000, (("batch",),)) for number in range(100, 150)]
+
+
+def test_a_requeued_job_has_a_record_for_each_run(dbd: Slurmdbd) -> None:
+    first, second = start_and_end(200), start_and_end(200, 1_700_000_100)
+    send(dbd, (*first[:3], {**first[3], "job_state": 0x400, "end_time": 1_700_000_011}, *second))
+    where: dict[str, Any] = {"jobs": ((200, None, None, None),)}
+    assert dbd.rows("jobs", ("submit_time",), where) == [(1_700_000_100,)]
+    where["duplicates"] = True
+    assert dbd.rows("jobs", ("submit_time", "job_state"), where) == [(1_700_000_000, 0x400), (1_700_000_100, 3)]
+
+
+def test_time_selection(dbd: Slurmdbd) -> None:
+    base = 1_710_000_000
+    send(dbd, start_and_end(300, base))
+    send(dbd, ({"kind": "job_start", **job(301, base + 50), "job_state": 1, "start_time": base + 60},))
+    send(dbd, ({"kind": "job_start", **job(302, base + 50), "job_state": 0, "start_time": 0},))
+
+    def found(**where: Any) -> list[int]:
+        return [row[0] for row in dbd.rows("jobs", ("job_id",), {"names": ("job300", "job301", "job302"), **where})]
+
+    assert found(start=base, end=base + 5) == [300]
+    assert found(start=base + 12, end=base + 200) == [301, 302]
+    assert found(start=base + 70, end=base + 70, states=(1,)) == [301]
+    assert found(start=base + 70, end=base + 70, states=(0,)) == [302]
+    assert found(start=base, end=base + 100, states=(3,)) == [300]
+    assert found(start=base + 50, end=base + 100, states=(3,)) == []
+    send(dbd, ({"kind": "suspend", "job_id": 301, "submit_time": base + 50, "start": base + 70, "end": base + 80},))
+    send(dbd, ({"kind": "suspend", "job_id": 301, "submit_time": base + 50, "start": base + 70, "end": base + 80},))
+    ended = {"kind": "job_complete", "job_id": 301, "submit_time": base + 50, "job_state": 3, "end_time": base + 90}
+    send(dbd, (ended,))
+    assert dbd.rows("jobs", ("suspended",), {"names": ("job301",)}) == [(10,)]
+    assert found(start=base + 75, end=base + 75, states=(2,)) == [301]
+
+
+def test_events_of_nodes(dbd: Slurmdbd) -> None:
+    down = {"kind": "node_down", "node": "n4", "start": 1000, "state": 1, "reason": "bad disk", "user_id": 0}
+    send(dbd, (down, down, {**down, "start": 1500, "reason": "worse"}, {"kind": "node_up", "node": "n4", "end": 2000}))
+    send(dbd, (down,))
+    rows = dbd.rows("events", ("start_time", "end_time", "reason"), {"nodes": ("n4",)})
+    assert rows == [(1000, 1500, "bad disk"), (1500, 2000, "worse")]
+
+
+def test_associations_are_announced(dbd: Slurmdbd) -> None:
+    stream = dbd.cluster.slurmdbd.client.stream("assoc_updates", {"cluster": "ref"}, wait=True)
+    snapshot = next(stream)
+    assert snapshot["event"] == "snapshot"
+    assert any(wire.get("user") == "root" for wire in snapshot["associations"])
+    other = Slurmdbd.__new__(Slurmdbd)
+    other.place, other._cluster, other.process = dbd.place, None, None
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.append(other.call("add_accounts", names=("announced",))))
+    thread.start()
+    update = next(stream)
+    thread.join()
+    assert answers[0]["added"]
+    assert update["event"] == "update"
+    assert [wire["account"] for wire in update["changed"]["associations"]] == ["announced"]
+    dbd.cluster.slurmdbd.close()
+
+
+def test_kill_at_any_moment_keeps_what_was_confirmed(tmp_path: Path) -> None:
+    daemon = Slurmdbd(tmp_path)
+    daemon.start()
+    daemon.register()
+    confirmed = 0
+    items = [item for number in range(1, 1201) for item in start_and_end(number)]
+    chance = random.Random(7)
+    try:
+        for _ in range(4):
+            timer = threading.Timer(chance.uniform(0.02, 0.15), daemon.kill)
+            timer.start()
+            try:
+                while confirmed < len(items):
+                    batch = tuple(items[confirmed : confirmed + 40])
+                    confirmed = int(
+                        daemon.call("records", cluster="ref", first_seq=confirmed, items=batch)["confirmed"] + 1
+                    )
+            except SlurmError:
+                pass
+            timer.join()
+            daemon.start()
+        rows = daemon.rows("jobs", ("job_id", "job_state"), {}, step_fields=("end_time",))
+        whole = confirmed // 4
+        assert whole > 0
+        assert [row[:2] for row in rows[:whole]] == [(number, 3) for number in range(1, whole + 1)]
+        assert all(row[2] == ((1_700_000_011,),) for row in rows[:whole])
+        while confirmed < len(items):
+            batch = tuple(items[confirmed : confirmed + 400])
+            confirmed = int(daemon.call("records", cluster="ref", first_seq=confirmed, items=batch)["confirmed"] + 1)
+        assert len(daemon.rows("jobs", ("job_id",))) == 1200
+    finally:
+        daemon.stop()
+
+
+def test_a_newer_database_is_left_untouched(tmp_path: Path) -> None:
+    daemon = Slurmdbd(tmp_path)
+    path = tmp_path / "accounting.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE slurmpy_meta (name TEXT, value TEXT)")
+        connection.execute("INSERT INTO slurmpy_meta VALUES ('schema', '999')")
+    connection.close()
+    before = path.read_bytes()
+    result = run_slurmdbd(daemon, "-D")
+    assert result.returncode == 1
+    assert "newer" in result.stderr
+    assert path.read_bytes() == before
+    assert not list(tmp_path.glob("accounting.db-*"))
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is no database, but long enough to be taken for one" * 20, b"SQLite format 3\0"]
+)
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
+    daemon = Slurmdbd(tmp_path)
+    (tmp_path / "accounting.db").write_bytes(content)
+    result = run_slurmdbd(daemon, "-D")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("slurmdbd: fatal: ")
+    assert "Traceback" not in result.stderr
+    assert (tmp_path / "accounting.db").read_bytes() == content
+
+
+def run_slurmdbd(daemon: Slurmdbd, *arguments: str) -> subprocess.CompletedProcess[str]:
+    code = "import sys; from slurmpy.accounting.main import run; sys.exit(run(sys.argv[1:]))"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=daemon.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_check_and_options(tmp_path: Path) -> None:
+    daemon = Slurmdbd(tmp_path)
+    assert run_slurmdbd(daemon, "-u").returncode == 0
+    assert (tmp_path / "accounting.db").stat().st_mode & 0o077 == 0
+    assert run_slurmdbd(daemon, "-V").stdout == "slurm 24.11.5\n"
+    assert run_slurmdbd(daemon, "-x").returncode == 1
+    assert run_slurmdbd(daemon, "-f", "/no/such/file").returncode == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"what": "nonsense"},
+        {"what": "jobs", "fields": ("nosuch",)},
+        {"what": "jobs", "fields": ("job_id; DROP TABLE jobs",)},
+        {"what": "users", "fields": ("nosuch",)},
+        {},
+    ],
+)
+def test_bad_queries_are_errors(dbd: Slurmdbd, arguments: dict[str, Any]) -> None:
+    with pytest.raises(SlurmError):
+        list(dbd.cluster.slurmdbd.client.stream("query", arguments))
+    assert dbd.call("ping")["version"] == "24.11.5"
+
+
+def test_sql_in_names_is_data(dbd: Slurmdbd) -> None:
+    evil = "x'); DROP TABLE jobs; --"
+    send(dbd, (item | {"name": evil} if item["kind"] == "job_start" else item for item in start_and_end(400)))
+    assert dbd.rows("jobs", ("job_id",), {"names": (evil,)}) == [(400,)]
+    assert dbd.rows("jobs", ("job_id",), {"names": ("%",)}) == []
+    assert dbd.rows("jobs", ("job_id",), {"constraints": ("%",)}) == []
+
+
+@pytest.mark.parametrize("items", [({"kind": "nonsense"},), ({"kind": "job_start"},), (5,), "text"])
+def test_bad_records_change_nothing(dbd: Slurmdbd, items: Any) -> None:
+    count = len(dbd.rows("jobs", ("job_id",)))
+    with pytest.raises(SlurmError):
+        send(dbd, (*start_and_end(999), *items))
+    assert len(dbd.rows("jobs", ("job_id",))) == count
+
+
+def test_records_of_an_unknown_cluster_are_refused(dbd: Slurmdbd) -> None:
+    with pytest.raises(SlurmError):
+        dbd.call("records", cluster="nosuch", first_seq=1, items=start_and_end(1))
+
+
+def test_sacct_prints_jobs_and_steps(dbd: Slurmdbd) -> None:
+    send(dbd, start_and_end(500, array_job_id=500, array_task_id=3))
+    code, out, err = dbd.run(sacct, ("-j", "500_3", "-o", "jobid%-14,jobname,state,elapsed,totalcpu"))
+    assert (code, err) == (0, "")
+    assert out == (
+        "JobID             JobName      State    Elapsed   TotalCPU \n"
+        "-------------- ---------- ---------- ---------- ---------- \n"
+        "500_3              job500  COMPLETED   00:00:10  00:00.002 \n"
+        "500_3.batch         batch  COMPLETED   00:00:10  00:00.002 \n"
+    )
+    assert dbd.run(sacct, ("-j", "500.batch", "-n", "-P", "-o", "jobid"))[1] == "500_3.batch\n"
+    assert dbd.run(sacct, ("-j", "500", "-X", "-n", "-p", "-o", "jobidraw,account"))[1] == "500|root|\n"
+
+
+def test_sacct_json_is_a_document(dbd: Slurmdbd) -> None:
+    import json
+
+    send(dbd, start_and_end(510))
+    code, out, err = dbd.run(sacct, ("-j", "510", "--json"))
+    assert (code, err) == (0, "")
+    document = json.loads(out)
+    (found,) = document["jobs"]
+    assert found["job_id"] == 510
+    assert found["state"]["current"] == ["COMPLETED"]
+    assert found["steps"][0]["step"] == {"id": "510.batch", "name": "batch"}
+    assert (document["errors"], document["warnings"]) == ([], [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's identity")
+def test_others_may_read_and_not_change(dbd: Slurmdbd) -> None:
+    # everything is imported before: the interpreter itself may be root's alone
+    code = """
+import os
+from slurmpy.conf import slurm_conf
+from slurmpy.core.errors import SlurmError
+from slurmpy.rpc.cluster import Cluster
+conf = slurm_conf.load(os.environ["SLURM_CONF"])
+Cluster(conf, "x").slurmdbd.query("accounts", ("name",))
+os.setgid(65534)
+os.setuid(65534)
+dbd = Cluster(conf, "x").slurmdbd
+print(len(dbd.query("accounts", ("name",)).rows) > 0)
+for method, args in (
+    ("add_accounts", {"names": ("evil",)}),
+    ("records", {}),
+    ("add_qos", {"names": ("evil",)}),
+    ("add_users", {"names": ("nobody",), "accounts": ("root",), "admin_level": "Administrator"}),
+    ("add_users", {"names": ("evil",), "bare": True}),
+    ("add_users", {"names": ("evil",), "wckeys": ("evil",)}),
+    ("modify_users", {"where": {"names": ("root",)}, "set": {"admin_level": "None"}}),
+    ("delete_users", {"where": {"names": ("root",)}}),
+    ("shutdown", {}),
+    ("assoc_updates", {}),
+    ("delete_accounts", {"where": {"names": ("root",)}}),
+    ("modify_qos", {"set": {"priority": 9}}),
+    ("add_coordinators", {"accounts": ("root",), "users": ("root",)}),
+    ("delete_clusters", {}),
+    ("fix_runaway_jobs", {"cluster": "ref", "db_indexes": ()}),
+    ("clear_stats", {}),
+    ("stats", {}),
+):
+    try:
+        dbd.call(method, args)
+        print(method, "was allowed")
+    except SlurmError as error:
+        if error.number not in (2002, 2010):
+            print(method, error.number, error.message)
+where = {"names": ("root",)}
+print(dbd.call("modify_users", {"where": where, "limits": {"max_jobs": 1}}))
+"""
+    for parent in (dbd.place, *dbd.place.parents):
+        if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=dbd.environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.stderr == ""
+    # a change of what is not one's own finds nothing, as in Slurm
+    assert result.stdout == "True\n{'users': (), 'assocs': ()}\n"
