@@ -120,7 +120,7 @@ def test_a_tasks_environment_is_slurms() -> None:
         "cpus_per_node": ((1, 1),),
         "allocation": {"n1": {"cpus": 1, "core_ids": (), "memory": 50, "gres": ()}},
     }  # fmt: skip
-    wish = {"environment": (*CLIENT, *(f"{name}={found[name]}" for name in from_srun))}
+    wish = {"arguments": ("env",), "environment": (*CLIENT, *(f"{name}={found[name]}" for name in from_srun))}
     launch = launches.of_tasks(credential, wish, {"key": b""}, "n1", CONF)
     whole = environment.of_task(environment.of_step(launch), 0, 0, int(found["SLURM_TASK_PID"]))
     assert {key: value for key, value in whole.items() if key.startswith("SLURM")} == found

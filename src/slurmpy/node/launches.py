@@ -120,6 +120,10 @@ def of_tasks(
     of_job = (credential.get("job_allocation") or credential["allocation"])[node]
     tasks: Sequence[int] = credential["global_task_ids"][index]
     programs = wish.get("programs")
+    if programs is not None and not all(programs.get(task) for task in tasks):
+        raise SlurmError("ESLURMD_INVALID_JOB_CREDENTIAL", "a task without a program")
+    if programs is None and not wish.get("arguments"):
+        raise SlurmError("ESLURMD_INVALID_JOB_CREDENTIAL", "no program")
     return {
         **common,
         "kind": "tasks",

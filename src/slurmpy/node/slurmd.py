@@ -82,6 +82,7 @@ class Slurmd:
         self._reachable = asyncio.Event()
         self._trying: asyncio.Task[None] | None = None
         self._closed = False
+        self._held: dict[int, int] = {}  # how many ends of each job slurmctld has not confirmed
         self._revoked: dict[tuple[int, int], float] = {}
         self.on_spawner_lost: Callable[[], None] = _nothing
         self._done: dict[tuple[int, int, int], float] = {}
@@ -98,10 +99,7 @@ class Slurmd:
         for job_id, step_id, restart_cnt in spool.sockets(self.spool):
             await self._adopt(job_id, step_id, restart_cnt)
         for end in spool.ends(self.spool):
-            key = (end["job_id"], end["step_id"], end["restart_cnt"])
-            if key not in self.ends:
-                self.ends[key] = end
-                self._keep(self._deliver(end))
+            self._take_end(end)
         for job_id, restart_cnt, request in spool.endings(self.spool):
             self._end_job(job_id, restart_cnt, request)
         self._keep(self._register())
@@ -118,12 +116,16 @@ class Slurmd:
                 log.error(f"slurmstepd of {job_id}.{step_name(step_id)} was killed, {killed} processes were left")
                 self._died(Step(job_id, step_id, restart_cnt, 0, 0))
             return
+        pid = control.process_of(path)
+        if pid is None:
+            return  # it has just ended
+        step = Step(job_id, step_id, restart_cnt, 0, pid)
         try:
             status = await control.ask(path, {"what": "status"})
-        except (OSError, SlurmError):
-            return  # it is just ending; its end is written
-        step = Step(job_id, step_id, restart_cnt, status["user_id"], status["pid"])
-        step.started_at = status["started_at"]
+        except (OSError, SlurmError) as error:
+            log.debug(f"status of {job_id}.{step_name(step_id)}: {error}")  # busy, or just ending: its end will tell
+        else:
+            step.user_id, step.started_at = status["user_id"], status["started_at"]
         log.info(f"Adopting {job_id}.{step_name(step_id)}, slurmstepd {step.pid}")
         self._job(job_id, step.restart_cnt, step.user_id).prologued = True
         self._watch(step)
@@ -309,10 +311,14 @@ class Slurmd:
         if (job_id, step_id) in self._revoked:
             raise SlurmError("ESLURMD_CREDENTIAL_REVOKED")
         if key in self.ends or key in self._done:
+            if launch["kind"] == "tasks":
+                raise SlurmError("ESLURMD_CREDENTIAL_REPLAYED")
             return
         job = self.jobs.get(job_id)
         if job is not None and job.restart_cnt != restart_cnt:
-            raise SlurmError("ESLURMD_STEP_EXISTS", "a former life of the job has not ended yet")
+            if job.steps or job.launching or job.ending is not None:
+                raise SlurmError("ESLURMD_STEP_EXISTS", "a former life of the job has not ended yet")
+            del self.jobs[job_id]
         job = self._job(job_id, restart_cnt, launch["user_id"])
         if job.ending is not None:
             raise SlurmError("ESLURMD_CREDENTIAL_REVOKED")
@@ -360,6 +366,7 @@ class Slurmd:
         key = (end["job_id"], end["step_id"], end["restart_cnt"])
         if key not in self.ends:
             self.ends[key] = end
+            self._held[end["job_id"]] = self._held.get(end["job_id"], 0) + 1
             self._keep(self._deliver(end))
 
     def _died(self, step: Step) -> None:
@@ -395,7 +402,7 @@ class Slurmd:
         job.changed.set()
         job.changed = asyncio.Event()
         if not job.steps and not job.launching and job.ending is None and self.jobs.get(job_id) is job:
-            if any(key[0] == job_id for key in self.ends):
+            if self._held.get(job_id):
                 return  # its batch script's end is under way, and the Epilog with it
             if job.prologued and self.conf.Epilog:
                 return  # the job itself may live on between two steps; its epilog comes with its end
@@ -423,7 +430,10 @@ class Slurmd:
             log.error(f"{method} of {job_id}.{step_name(step_id)}: {error.message}")
         spool.confirm_end(self.spool, *key)
         self._remember(key, time.time())
-        self.ends.pop(key, None)
+        del self.ends[key]
+        self._held[job_id] -= 1
+        if not self._held[job_id]:
+            del self._held[job_id]
         job = self.jobs.get(job_id)
         if job is not None:
             if (
@@ -465,7 +475,7 @@ class Slurmd:
         await self._tell_steps(job, request)
         while job.steps:
             await job.changed.wait()
-        while any(key[0] == job_id for key in self.ends):  # first how it ended, then that it is gone
+        while self._held.get(job_id):  # first how it ended, then that it is gone
             await job.changed.wait()
         if self.conf.Epilog:
             await self._epilog(job_id, job)
@@ -491,7 +501,7 @@ class Slurmd:
         if job is not None and job.restart_cnt != restart_cnt:
             job = None  # a message about a former life
         if job is None:
-            if self.jobs.get(job_id) is None and any(key[0] == job_id for key in self.ends):
+            if self.jobs.get(job_id) is None and self._held.get(job_id):
                 job = self._job(job_id, restart_cnt, int(request.get("user_id", 0)))
             else:
                 message = {"job_id": job_id, "restart_cnt": restart_cnt, "node": self.name}

@@ -134,14 +134,16 @@ def _fork(body: bytes, link: socket.socket, writer: int, lock: int) -> None:
         link.close()
         number, launch = codec.unpack(body)
 
+        def visible() -> None:
+            os.close(lock)
+
         def ready(text: str | None) -> None:
             _say(writer, number, os.getpid(), text)
             os.close(writer)
-            os.close(lock)
 
         for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
             signal.signal(name, signal.SIG_DFL)
-        stepd.main(launch, ready)
+        stepd.main(launch, visible, ready)
         status = 0
     except BaseException as error:
         _note(error)

@@ -52,9 +52,13 @@ class StepIo:
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         if self._step.is_batch:
             return
-        where = self._launch["io"]
-        link = connect(where["unix"], where["tcp"], where["key"], self._launch["node_index"])
-        self._attach(link)
+        self._attach(self._connect(self._launch["io"]))
+
+    def _connect(self, where: Mapping[str, Any]) -> socket.socket:
+        """To srun, with its user's rights. Raises OSError."""
+        index, user_id = self._launch["node_index"], self._launch["user_id"]
+        with self._step.identity.files():
+            return connect(where.get("unix"), where.get("tcp"), where["key"], index, user_id)
 
     @property
     def connected(self) -> bool:
@@ -70,8 +74,7 @@ class StepIo:
             return {"error": "the step's srun is still there"}
         if self._step.is_batch:
             return {"error": "a batch script has no input and output to attach to"}
-        link = connect(request.get("unix"), request.get("tcp"), request["key"], self._launch["node_index"])
-        self._attach(link)
+        self._attach(self._connect(request))
         return {}
 
     def _name(self, pattern: str, task: Task) -> str:

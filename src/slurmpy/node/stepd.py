@@ -55,9 +55,11 @@ class Task:
 class Step:
     """One step's life."""
 
-    def __init__(self, launch: Mapping[str, Any], ready: Callable[[str | None], None]) -> None:
+    def __init__(
+        self, launch: Mapping[str, Any], visible: Callable[[], None], ready: Callable[[str | None], None]
+    ) -> None:
         self.launch = launch
-        self._ready = ready
+        self._visible, self._ready = visible, ready
         self.job_id, self.step_id = launch["job_id"], launch["step_id"]
         self.is_batch = launch["kind"] == "batch"
         self.node: str = launch["node"]
@@ -96,6 +98,7 @@ class Step:
         processes.set_name("slurmstepd")
         path = spool.socket_path(launch["spool"], self.job_id, self.step_id, launch["restart_cnt"])
         server = control.Server(self.loop, control.listen(path), self._answer)
+        self._visible()
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTSTP):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self.loop.after(0, lambda: self.terminate("cancelled", None)))
@@ -496,8 +499,9 @@ def worst(statuses: list[int]) -> int:
     return max(statuses, key=lambda status: (status & 0x7F) + 128 if status & 0x7F else status >> 8, default=0)
 
 
-def main(launch: Mapping[str, Any], ready: Callable[[str | None], None]) -> None:
-    """The life of a freshly forked slurmstepd. `ready(None)` is called once it answers, `ready(text)` if it cannot."""
+def main(launch: Mapping[str, Any], visible: Callable[[], None], ready: Callable[[str | None], None]) -> None:
+    """The life of a freshly forked slurmstepd. `visible()` is called as soon as its socket is there, `ready(None)` once
+    its tasks have been started, `ready(text)` if they cannot be."""
     gc.disable()  # what a step makes is freed by counting; a collection would only copy the spawner's pages
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     told = False
@@ -509,7 +513,7 @@ def main(launch: Mapping[str, Any], ready: Callable[[str | None], None]) -> None
             ready(text)
 
     try:
-        Step(launch, tell).run()
+        Step(launch, visible, tell).run()
     except Exception as error:
         tell(f"{type(error).__name__}: {error}")
         raise

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections import deque
 from collections.abc import Callable
 
+from slurmpy.auth.peer import of_unix_socket
 from slurmpy.rpc import stepio
 
 from .loop import READ, WRITE, Loop
@@ -134,8 +136,14 @@ class Connection:
         self._link.close()
 
 
-def connect(unix: str | bytes | None, tcp: tuple[str, int] | None, key: bytes, node_index: int) -> socket.socket:
-    """A connection to srun that has said who it is. Raises OSError."""
+def connect(
+    unix: str | bytes | None, tcp: tuple[str, int] | None, key: bytes, node_index: int, user_id: int
+) -> socket.socket:
+    """A connection to srun that has said who it is. Raises OSError.
+
+    To be called with the rights of the step's user: the address is that user's word, and a socket that they may not
+    open themselves, or that is somebody else's, is not for them to have opened.
+    """
     link: socket.socket | None = None
     failure: OSError | None = None
     if unix:
@@ -143,6 +151,8 @@ def connect(unix: str | bytes | None, tcp: tuple[str, int] | None, key: bytes, n
             link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             link.settimeout(CONNECT_TIMEOUT)
             link.connect(unix)
+            if of_unix_socket(link).uid not in (0, user_id):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
             failure = error
             if link is not None:

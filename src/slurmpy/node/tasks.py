@@ -65,12 +65,12 @@ class Identity:
 
 def limit_number(name: str) -> int | None:
     """The number of a limit ("RLIMIT_NOFILE"), None where this system has none of that name."""
-    number = getattr(resource, name, None)
+    number = getattr(resource, name, None) if name.startswith("RLIMIT_") else None
     return number if isinstance(number, int) else None
 
 
 def set_limits(limits: Mapping[str, int]) -> list[str]:
-    """Sets soft limits (hard ones as far as they are below, if this process may); returns what went wrong."""
+    """Sets soft limits, as far as the hard ones of this node allow; returns what went wrong."""
     wrong = []
     for name, wanted in limits.items():
         number = limit_number(name)
@@ -79,11 +79,7 @@ def set_limits(limits: Mapping[str, int]) -> list[str]:
         soft = resource.RLIM_INFINITY if wanted < 0 or wanted >= 1 << 63 else wanted
         _, hard = resource.getrlimit(number)
         if hard != resource.RLIM_INFINITY and (soft == resource.RLIM_INFINITY or soft > hard):
-            # as root the hard limit can be raised; anybody else gets what is allowed
-            if os.geteuid() == 0:
-                hard = soft
-            else:
-                soft = hard
+            soft = hard
         try:
             resource.setrlimit(number, (soft, hard))
         except (OSError, ValueError) as error:
@@ -185,7 +181,7 @@ def _become_program(identity: Identity, program: Program, environment: dict[str,
     for wrong in set_limits(program.limits):
         _say(f"{program.prefix}: error: {wrong}")
     identity.become()
-    os.umask(program.mask)
+    os.umask(program.mask & 0o777)
     directory = program.directory
     try:
         os.chdir(directory)
@@ -257,11 +253,18 @@ def run_task_prolog(path: str, environment: dict[str, str], prefix: str) -> None
 
 
 def open_for_output(path: str, append: bool) -> int:
-    """Opens a task's output file; called within `Identity.files`. Raises OSError."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_APPEND if append else os.O_TRUNC)
-    return os.open(path, flags, 0o666)
+    """Opens a task's output file; called within `Identity.files`. Raises OSError; so does a pipe that nobody reads,
+    because slurmstepd must not wait."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | (os.O_APPEND if append else os.O_TRUNC)
+    return _waiting(os.open(path, flags | os.O_NONBLOCK, 0o666))
+
+
+def _waiting(descriptor: int) -> int:
+    """The task's reading and writing waits as usual, only the opening must not."""
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def open_for_input(path: str) -> int:
     """Opens a task's input file; called within `Identity.files`. Raises OSError."""
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    return _waiting(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK))
