@@ -121,6 +121,7 @@ def _table(request: Request, cluster: Cluster, write: Write) -> None:
         time_format=request.env.get("SLURM_TIME_FORMAT"),
         cluster=request.heading,
         noconvert=request.noconvert,
+        more={"preempt_mode": getattr(cluster.conf, "PreemptMode", "")},
     )
     if not request.noheader:
         write(layout.header())

@@ -138,7 +138,8 @@ def _range(field: str, text: Callable[[Any], str]) -> Callable[[Context, Row], s
 
 
 def _load(value: int | None) -> str:
-    return "N/A" if value is None else f"{value / 100:.2f}"
+    """A node that never registered has a load of 0."""
+    return f"{(value or 0) / 100:.2f}"
 
 
 def _free(value: int | None) -> str:
@@ -177,6 +178,12 @@ def _set_by(row: Row, with_id: bool) -> str:
 
 def _cluster(context: Context, row: Row) -> str:
     return context.cluster or "N/A"
+
+
+def _preempt_mode(context: Context, row: Row) -> str:
+    """The partition's own, else the cluster's."""
+    own = row.partition.preempt_mode if row.partition else ""
+    return own or str(context.more.get("preempt_mode") or "OFF")
 
 
 def _get(field: str) -> Callable[[Any], Any]:
@@ -246,8 +253,7 @@ COLUMNS = (
        tail="*"),
     _C("PartitionName", "PARTITION", _partition_name, letter="R", by_partition=_get("name")),
     _C("Port", "PORT", _of_node(lambda n: str(n.port), "0"), nodes="port", exact=_get("port")),
-    _C("PreemptMode", "PREEMPT_MODE", _of_partition(lambda p: p.preempt_mode or "OFF"), partitions="preempt_mode",
-       letter="M"),
+    _C("PreemptMode", "PREEMPT_MODE", _preempt_mode, partitions="preempt_mode", letter="M"),
     _C("PriorityJobFactor", "PRIO_JOB_FACTOR", _of_partition(lambda p: str(p.priority_job_factor)),
        partitions="priority_job_factor", letter="I", by_partition=_get("priority_job_factor")),
     _C("PriorityTier", "PRIO_TIER", _of_partition(lambda p: str(p.priority_tier)), partitions="priority_tier",

@@ -35,8 +35,10 @@ class Row:
         return self.nodes[0] if self.nodes else None
 
     def span(self, field: str) -> tuple[Any, Any]:
-        """The smallest and the largest value of a field; None counts as more than any."""
+        """The smallest and the largest value of a field; None counts as more than any, but as no load."""
         values = [getattr(node, field) for node in self.nodes]
+        if field == "cpu_load":
+            values = [value or 0 for value in values]
         if not values:
             return 0, 0
         known = [value for value in values if value is not None]
