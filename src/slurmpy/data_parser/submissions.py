@@ -165,9 +165,9 @@ def _nothing(job: JobDescriptor) -> None:
 
 
 def _nodes(job: JobDescriptor) -> str | None:
-    if job.minimum_nodes is None:
+    if job.minimum_nodes is None or job.maximum_nodes is None:
         return None
-    return f"{job.minimum_nodes}-{job.maximum_nodes}" if job.maximum_nodes else str(job.minimum_nodes)
+    return f"{job.minimum_nodes}-{job.maximum_nodes}"
 
 
 def _put_nodes(values: dict[str, Any], value: str) -> None:

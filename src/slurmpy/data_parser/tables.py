@@ -204,7 +204,11 @@ class Table(Type):
                 values[field.attr] = value
 
     def json_code(self, c: Compiler, value: str, indent: int) -> str:
+        if self.sparse:  # which properties there are differs from record to record
+            return super().json_code(c, value, indent)
         return f"{c.json_table(self, indent)}({value}, now)"
 
     def yaml_code(self, c: Compiler, value: str, indent: int, column: int) -> str:
+        if self.sparse:
+            return super().yaml_code(c, value, indent, column)
         return f"{c.yaml_table(self, indent + 2)}({value}, now)"
