@@ -23,6 +23,14 @@ LOST = frozenset(("SLURM_COMMUNICATIONS_CONNECTION_ERROR", "SLURM_COMMUNICATIONS
 BATCH = 64
 
 Reply = Callable[[Any], None]  # gets the value, or the SlurmError
+Valid = Callable[[], bool]  # whether the message still makes sense; asked before it is sent, and sent again
+
+
+class Message:
+    __slots__ = ("args", "method", "reply", "valid")
+
+    def __init__(self, method: str, args: dict[str, Any], reply: Reply | None, valid: Valid | None) -> None:
+        self.method, self.args, self.reply, self.valid = method, args, reply, valid
 
 
 class Link:
@@ -31,14 +39,14 @@ class Link:
     def __init__(self, agent: Agent, node: str) -> None:
         self.agent = agent
         self.node = node
-        self.queue: deque[tuple[str, dict[str, Any], Reply | None]] = deque()
+        self.queue: deque[Message] = deque()
         self.client: AsyncClient | None = None
         self._wake = asyncio.Event()
         self._retry_now = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
-    def send(self, method: str, args: dict[str, Any], reply: Reply | None) -> None:
-        self.queue.append((method, args, reply))
+    def send(self, message: Message) -> None:
+        self.queue.append(message)
         self._wake.set()
 
     def retry(self) -> None:
@@ -56,7 +64,9 @@ class Link:
             await self._wake.wait()
             self._wake.clear()
             while self.queue:
-                batch = [self.queue[i] for i in range(min(BATCH, len(self.queue)))]
+                batch = self._next()
+                if not batch:
+                    break
                 try:
                     answers = await self._call(batch)
                 except SlurmError as error:
@@ -74,11 +84,21 @@ class Link:
                 for _ in batch:
                     self.queue.popleft()
                 self.agent.on_answer(self.node)
-                for (_, _, reply), answer in zip(batch, answers, strict=True):
-                    if reply is not None:
-                        reply(answer)
+                for message, answer in zip(batch, answers, strict=True):
+                    if message.reply is not None:
+                        message.reply(answer)
 
-    async def _call(self, batch: list[tuple[str, dict[str, Any], Reply | None]]) -> list[Any]:
+    def _next(self) -> list[Message]:
+        """The messages at the head of the queue, without those that have become pointless meanwhile."""
+        batch: list[Message] = []
+        while self.queue and len(batch) < BATCH:
+            message = self.queue.popleft()
+            if message.valid is None or message.valid():
+                batch.append(message)
+        self.queue.extendleft(reversed(batch))
+        return batch
+
+    async def _call(self, batch: list[Message]) -> list[Any]:
         """The answers, SlurmErrors among them. Raises SlurmError if the whole call failed."""
         if self.client is None or not self.client.connected:
             if self.client is not None:
@@ -87,14 +107,13 @@ class Link:
             await self.client.connect()
         timeout = float(self.agent.conf.MessageTimeout or 10)
         if len(batch) == 1:
-            method, args, _ = batch[0]
             try:
-                return [await self.client.call(method, args, timeout)]
+                return [await self.client.call(batch[0].method, batch[0].args, timeout)]
             except SlurmError as error:
                 if error.name in LOST:
                     raise
                 return [error]
-        calls = tuple((method, args) for method, args, _ in batch)
+        calls = tuple((message.method, message.args) for message in batch)
         answers = []
         for answer in await self.client.call("many", {"calls": calls}, timeout * 2):
             if "error" in answer:
@@ -121,12 +140,14 @@ class Agent:
         self.on_answer = on_answer
         self._links: dict[str, Link] = {}
 
-    def send(self, node: str, method: str, args: dict[str, Any], reply: Reply | None = None) -> None:
-        """Queues a message; it is delivered whenever the node answers, in order."""
+    def send(
+        self, node: str, method: str, args: dict[str, Any], reply: Reply | None = None, valid: Valid | None = None
+    ) -> None:
+        """Queues a message; it is delivered whenever the node answers, in order, unless it is `valid` no more."""
         link = self._links.get(node)
         if link is None:
             link = self._links[node] = Link(self, node)
-        link.send(method, args, reply)
+        link.send(Message(method, args, reply, valid))
 
     def heard(self, node: str) -> None:
         """The node's slurmd has called us."""

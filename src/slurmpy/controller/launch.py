@@ -132,7 +132,11 @@ def batch(ctl: Controller, job: Job) -> None:
         else:
             job._launched = True
 
-    ctl.agent.send(node, "launch_batch_job", message, reply)
+    def valid() -> bool:
+        # a repeat that comes after the end could start the job a second time
+        return job.is_running and job.restart_cnt == restart and not job._launched
+
+    ctl.agent.send(node, "launch_batch_job", message, reply, valid)
 
 
 def allocation_reply(ctl: Controller, job: Job) -> dict[str, Any]:
