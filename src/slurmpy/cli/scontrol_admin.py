@@ -119,11 +119,11 @@ def setdebugflags(session: Session, words: list[str]) -> None:
     for word in words[1:]:
         flag = known.get(word[1:].lower())
         if word[:1] not in ("+", "-") or flag is None:
+            usage = "\nUsage: setdebugflags {+|-}NAME [{+|-}NAME] [nodes=<NODES>]"
             if word[:1] in ("+", "-"):
                 session.error(f"Invalid DebugFlag: {word[1:]}")
-            session.failed(
-                f"invalid debug flag: {word}\nUsage: setdebugflags {{+|-}}NAME [{{+|-}}NAME] [nodes=<NODES>]"
-            )
+                usage = ""
+            session.failed(f"invalid debug flag: {word}{usage}")
             return
         (plus if word[0] == "+" else minus).append(flag)
     _call(session, "slurm_set_debug_flags error", "set_debug_flags", {"plus": tuple(plus), "minus": tuple(minus)})

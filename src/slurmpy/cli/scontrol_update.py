@@ -46,6 +46,8 @@ def collect(
         row = find(rows, one)
         if row is None:
             raise unknown(one)
+        if one.operator and row.name == "AdminComment":
+            raise Refused(logged("Invalid syntax, AdminComment can not be added/subtracted from."))
         if one.operator and not row.sums:
             raise Refused(logged(f"Option {one.word} does not accept [+|-]= syntax"))
         changes.update(row.reader(one))
@@ -443,6 +445,8 @@ def _reservation(session: Session, entity: Given, given: list[Given]) -> None:
         changes = reservation_changes([one for one in given if one is not entity], "No reservation update.")
     except Refused as refused:
         refuse(session, refused)
+        if refused.lines[0].startswith("Invalid time specification"):
+            session.failed("slurm_update error: Invalid time specified")
         return
     try:
         session.cluster.call("update_reservation", {"name": entity.value, "changes": changes})
