@@ -143,7 +143,7 @@ class _Update:
         self.request("deadline", when)
 
     def set_end_time(self, when: int) -> None:
-        if self.job.is_pending:
+        if not (self.job.is_running or self.job.is_suspended):
             raise SlurmError("ESLURM_JOB_NOT_RUNNING")
         minutes = max(1, -(-(when - self.job.start_time) // 60))
         self.set_time_limit(minutes)

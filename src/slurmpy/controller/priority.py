@@ -33,7 +33,7 @@ def compute(state: State, job: Job, now: int, partition: Partition | None = None
                 last = min(known_ones, default=TOP_PRIORITY)
             known = state.__dict__["_basic_counter"] = last - 1
             job._limits = {**job._limits, "basic": known}
-        return max(1, int(known) - job.nice)
+        return max(1, min(int(known) - job.nice, HIGHEST))
     total = sum(weighted(state, job, now, partition).values()) + job.site_factor - job.nice
     return max(1, min(int(total), HIGHEST))
 
@@ -171,6 +171,8 @@ def recompute(state: State, now: int) -> None:
     if is_basic(state):
         return
     fairshare.advance(state, now)
+    if not any(int(getattr(state.conf, parameter) or 0) for parameter in WEIGHTS.values()):
+        return  # nothing that changes with time
     for job in list(state.pending.values()):
         if job.hold or not job.priority or job._limits.get("priority") is not None:
             continue

@@ -228,7 +228,9 @@ def _changed_list(old: str, wish: str) -> str:
             name = item[1:].lstrip("=")
             if item[0] == "+" and name not in found:
                 found.append(name)
-            elif item[0] == "-" and name in found:
+            elif item[0] == "-":
+                if name not in found:
+                    raise SlurmError("ESLURM_USER_ID_MISSING")
                 found.remove(name)
         return ",".join(found)
     return ",".join(item.lstrip("+") for item in items)
@@ -241,7 +243,8 @@ def _check_people(state: State, wishes: dict[str, Any]) -> None:
             raise SlurmError("ESLURM_INVALID_ACCOUNT")
     for name in words(str(wishes.get("users") or "")):
         if not _user_exists(name.lstrip("+-=")):
-            raise SlurmError("ESLURM_USER_ID_MISSING")
+            # somebody unknown to be added is taken for an account, as Slurm does
+            raise SlurmError("ESLURM_INVALID_ACCOUNT" if name[0] == "+" else "ESLURM_USER_ID_MISSING")
     for name in words(str(wishes.get("qos") or "")):
         if state.assocs.filled and name.lstrip("+-") not in state.assocs.qos:
             raise SlurmError("ESLURM_INVALID_QOS")

@@ -328,7 +328,7 @@ class _Pass:
             entries = line.lists[lane]
             before = len(self.started)
             stays = True
-            if key[2] not in self.done:
+            if key[2] not in self.done and line.keys.get(key[2], {}).get(lane) == key:
                 stays = self.consider(state.pending.get(key[2]), state.partitions[lane[0]])
                 depth -= len(self.started) == before
             # whatever started has left the lists, so the next entry has moved to its place
