@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from slurmpy.cli import sacct
+from slurmpy.cli import sacct, sacctmgr
 from slurmpy.core.errors import SlurmError
 
 from .dbd import Slurmdbd, job, running, start_and_end
@@ -297,3 +298,62 @@ print(dbd.call("modify_users", {"where": where, "limits": {"max_jobs": 1}}))
     assert result.stderr == ""
     # a change of what is not one's own finds nothing, as in Slurm
     assert result.stdout == "True\n{'users': (), 'assocs': ()}\n"
+
+
+def test_reconfigure_and_hangup(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        conf = tmp_path / "slurmdbd.conf"
+        conf.write_text(conf.read_text() + "PrivateData=jobs\nDebugLevel=debug\nArchiveEvents=yes\n")
+        assert daemon.run(sacctmgr, ("reconfigure",)) == (0, "", "")
+        shown = dict(daemon.call("config")["rows"])
+        assert (shown["PrivateData"], shown["DebugLevel"]) == ("jobs", "debug")
+        conf.write_text(conf.read_text() + "NoSuchThing=1\n")
+        with pytest.raises(SlurmError):
+            daemon.call("reconfigure")
+        assert dict(daemon.call("config")["rows"])["PrivateData"] == "jobs"
+        assert daemon.process is not None
+        daemon.process.send_signal(signal.SIGHUP)
+        assert daemon.call("ping")["version"] == "24.11.5"
+
+
+def test_shutdown_by_sacctmgr(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        assert daemon.run(sacctmgr, ("ping",)) == (0, "slurmdbd(primary) at 127.0.0.1 is UP\n", "")
+        assert daemon.run(sacctmgr, ("shutdown",)) == (0, "", "")
+        assert daemon.process is not None
+        assert daemon.process.wait(30) == 0
+        daemon.cluster.slurmdbd.close()
+        code, out, err = daemon.run(sacctmgr, ("ping",))
+        assert (code, out) == (1, "slurmdbd(primary) at 127.0.0.1 is DOWN\n")
+        assert "failed to open persistent connection to host:127.0.0.1:6819" in err
+        code, out, err = daemon.run(sacct, ())
+        assert (code, len(err.splitlines())) == (1, 3)
+        assert "Problem talking to the database" in err
+
+
+def test_dump_and_load(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        daemon.register()
+        for command in (
+            "add account physics fairshare=5 grptres=cpu=7,gres/gpu:a100=1 description=d organization=o",
+            "add account phys_a parent=physics maxwall=2:00:00",
+            "add user root account=phys_a maxjobs=3 fairshare=parent",
+        ):
+            assert daemon.run(sacctmgr, ("-i", *command.split()))[0] == 0
+        path = str(tmp_path / "ref.cfg")
+        assert daemon.run(sacctmgr, ("dump", "ref", f"file={path}"))[0] == 0
+        code, out, err = daemon.run(sacctmgr, ("-i", "load", path, "cluster=copy"))
+        assert (code, err) == (0, "")
+        assert out.startswith("For cluster copy\n")
+        assert daemon.run(sacctmgr, ("dump", "copy", f"file={path}2"))[0] == 0
+        assert (tmp_path / "ref.cfg2").read_text() == (tmp_path / "ref.cfg").read_text().replace("'ref'", "'copy'")
+        assert daemon.run(sacctmgr, ("-i", "load", path)) == (0, "For cluster ref\n Nothing new added.\n", "")
+
+
+def test_a_change_is_asked_for_and_a_no_discards_it(dbd: Slurmdbd) -> None:
+    code, out, err = dbd.run(sacctmgr, ("add", "account", "asked"), "n\n")
+    assert (code, err) == (0, "")
+    assert out.endswith("(You have 30 seconds to decide)\n(N/y): \n Changes Discarded\n")
+    assert dbd.rows("accounts", ("name",), {"names": ("asked",)}) == []
+    assert dbd.run(sacctmgr, ("add", "account", "asked"), "y\n")[0] == 0
+    assert dbd.rows("accounts", ("name",), {"names": ("asked",)}) == [("asked",)]

@@ -89,10 +89,11 @@ def _level(conf: Any, verbose: int) -> int:
     return min(max(number, LEVELS.index("info") if verbose else 0) + verbose, len(LEVELS) - 1)
 
 
-async def serve(daemon: Daemon, conf: Any) -> None:
+async def serve(daemon: Daemon, conf: Any, verbose: int = 0) -> None:
     """Listens, opens the database behind that, and serves until the daemon is stopped."""
     import asyncio
 
+    from slurmpy import SLURM_VERSION
     from slurmpy.auth import key
     from slurmpy.conf import run_dir
     from slurmpy.rpc import dbd_messages
@@ -104,12 +105,27 @@ async def serve(daemon: Daemon, conf: Any) -> None:
     key.load(conf, create=True)
     service = Service(conf, daemon.stop)
     server = Server(service.handlers(), dbd_messages.METHODS, conf, "slurmdbd", service.level)
+
+    def take(fresh: Any) -> None:
+        server.set_conf(fresh)
+        log.set_level(_level(fresh, verbose))
+
+    def hangup() -> None:
+        try:
+            service.reconfigure()
+        except SlurmError as error:
+            log.error(f"{conf.path}: {error.message}")
+
+    service.on_conf = take
+    daemon.on_hangup = hangup
+    for name in conf.warnings:
+        log.info(f"{conf.path}: {name} is not used")
     path = run_dir.slurmdbd_socket(conf, conf.path)
     run_dir.make(os.path.dirname(path))
     host = str(getattr(conf, "DbdAddr", "") or "")
     tcp = None if run_dir.without_tcp(conf) else (host, int(conf.DbdPort))
     await server.listen(unix_path=path, tcp=tcp)
-    log.info("slurmdbd version 24.11.5 started")
+    log.info(f"slurmdbd version {SLURM_VERSION} started")
     daemon.serving()
     stopping = asyncio.ensure_future(daemon.stopped())
     opening = asyncio.ensure_future(service.open())
@@ -166,7 +182,7 @@ def run(argv: list[str]) -> int:
     async def main_task(running: Daemon) -> None:
         if options.change_directory and not options.foreground:
             os.chdir(os.path.dirname(conf.LogFile) if conf.LogFile else "/var/tmp")  # noqa: S108 - Slurm's place
-        await serve(running, conf)
+        await serve(running, conf, options.verbose)
 
     return daemon.run(main_task)
 

@@ -38,6 +38,7 @@ class Service:
         from slurmpy.conf.run_dir import slurm_user_id
 
         self.conf, self._stop = conf, stop
+        self.on_conf: Callable[[Any], None] = lambda conf: None  # told of a configuration that was read anew
         self.database = Database(conf)
         self.books = Books()
         self.permissions = Permissions(self.books, slurm_user_id(conf), _words(getattr(conf, "PrivateData", None)))
@@ -85,6 +86,7 @@ class Service:
         plain: dict[str, Callable[..., Any]] = {
             "ping": self._ping,
             "shutdown": self._shutdown,
+            "reconfigure": self._reconfigure,
             "register_controller": self._register_controller,
             "records": self._records,
             "stats": reading.stats,
@@ -194,6 +196,23 @@ class Service:
         log.info(f"shutdown by {peer.name}")
         asyncio.get_running_loop().call_soon(self._stop)
         return {}
+
+    def _reconfigure(self, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+        log.info(f"reconfigured by {peer.name}")
+        self.reconfigure()
+        return {}
+
+    def reconfigure(self) -> None:
+        """Reads slurmdbd.conf again (also on SIGHUP); a file that cannot be read changes nothing. Raises SlurmError.
+
+        What is bound to the start stays: the database, the addresses, SlurmUser.
+        """
+        from slurmpy.conf import slurmdbd_conf
+
+        conf = slurmdbd_conf.load(self.conf.path)
+        self.permissions.private = frozenset(word.lower() for word in _words(conf.PrivateData))
+        self.conf = conf
+        self.on_conf(conf)
 
     async def _register_controller(self, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
         from . import cluster_changes

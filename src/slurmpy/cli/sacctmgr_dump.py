@@ -9,7 +9,18 @@ from __future__ import annotations
 import sys
 
 from .errors import Stop
-from .sacctmgr_words import NAME, BadValue, Fatal, Known, Specs, Word, admin_level, names, read_assoc_limit
+from .sacctmgr_words import (
+    ASSOC_LIMITS,
+    NAME,
+    BadValue,
+    Fatal,
+    Known,
+    Specs,
+    Word,
+    admin_level,
+    names,
+    read_assoc_limit,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -176,20 +187,29 @@ def parse_line(text: str) -> tuple[str, str, list[Word]] | None:
     return kind.strip().replace("Project", "Account"), name.lower(), [Word(part) for part in parts[1:]]
 
 
+_OPTIONS = frozenset(
+    word.lower()
+    for word in (
+        *ASSOC_LIMITS, "AdminLevel", "Coordinator", "DefaultAccount", "DefaultWCKey", "Description", "Organization",
+        "Partition", "QOS", "WCKeys",
+    )
+)  # fmt: skip
+
+
 def _split(text: str) -> list[str]:
-    """At colons outside quotes."""
-    parts, quote, current = [], "", ""
-    for letter in text:
+    """At colons outside quotes that an option follows (a type of GRES has a colon of its own)."""
+    parts, quote, start = [], "", 0
+    for at, letter in enumerate(text):
         if quote:
             quote = "" if letter == quote else quote
         elif letter in "'\"":
             quote = letter
-        elif letter == ":" and not current.lower().rpartition("=")[0].endswith(("gres", "grptres", "maxtres")):
-            parts.append(current)
-            current = ""
-            continue
-        current += letter
-    return [*parts, current]
+        elif letter == ":":
+            word, equals, _ = text[at + 1 :].partition("=")
+            if equals and word.lower() in _OPTIONS:
+                parts.append(text[start:at])
+                start = at + 1
+    return [*parts, text[start:]]
 
 
 def load(session: Session, argv: Sequence[str]) -> int:
