@@ -258,6 +258,7 @@ class _Loader:
         self.session, self.override, self.clean = session, override, clean
         self.known: Known = session.known
         self.cluster = self.parent = ""
+        self.is_new = True
         self.requests: list[tuple[str, Row]] = []
 
     def _specs(self, words: Sequence[Word]) -> Specs:
@@ -287,6 +288,7 @@ class _Loader:
             if self.cluster:
                 raise ValueError("only one cluster a file")
             self.cluster, self.parent = self.override or name, "root"
+            self.is_new = self.clean or not self.session.query("clusters", {"names": (self.cluster,)}, ("name",)).rows
             specs = self._specs(words)
             if self.clean:
                 self.requests.append(("delete_clusters", {"where": {"names": (self.cluster,)}}))
@@ -302,6 +304,8 @@ class _Loader:
             args: Row = {"names": (name,), "clusters": (self.cluster,), "parent": self.parent, "limits": specs.limits}
             self.requests.append(("add_accounts", {**args, **specs.set}))
             return
+        if not self.is_new and (name, self.parent) == ("root", "root"):
+            return  # it has been there since the cluster has
         args = {
             "names": (name,),
             "clusters": (self.cluster,),
