@@ -214,10 +214,16 @@ class GoldenCluster:
         }  # fmt: skip
         records = [record for record in source[what]() if getattr(self, f"_{what}")(record, where)]
         self.asked.append((what, tuple(fields)))
-        return Answer(
-            tuple(fields), [tuple(getattr(one, name) for name in fields) for one in records],
-            {"now": now(), "last_update": now()},
-        )  # fmt: skip
+        meta = {"now": now(), "last_update": now()}
+        columns = tuple(fields)
+        rows = [tuple(getattr(one, name) for name in columns) for one in records]
+        if more.get("constants") and rows:
+            # as slurmctld: what is the same in all rows is told once
+            same = {name: rows[0][at] for at, name in enumerate(columns) if len({row[at] for row in rows}) == 1}
+            meta["constants"] = same  # type: ignore[assignment]
+            columns = tuple(name for name in columns if name not in same)
+            rows = [tuple(getattr(one, name) for name in columns) for one in records]
+        return Answer(columns, rows, meta)
 
     def _hidden(self, partition: str, where: dict[str, Any]) -> bool:
         return not self.root and not where.get("all") and partition == "hidden"

@@ -124,12 +124,17 @@ def _jobs(request: Request, cluster: Cluster, write: Write) -> None:
         columns: Sequence[str] = fields
     rows: list[Any] = []
     meta: dict[str, Any] = {}
+    constants: dict[str, Any] = {}
     if not request.nobody:
         asked = tuple(name for name in fields if name in _IDS) if request.only_state else fields
-        answer = cluster.query("jobs", asked, where)
+        answer = cluster.query("jobs", asked, where, constants=True)
         if len(request.jobs or ()) == 1 and not answer.rows:
             raise SlurmError("ESLURM_INVALID_JOB_ID")
-        columns, rows, meta = _complete(answer, fields)
+        needed = (*order.fields, *(name for name in fields if name not in layout.fields or name == "job_state"))
+        if request.array or request.tasks or request.priority or request.only_state:
+            needed = fields
+        columns, rows, constants = _complete(answer, fields, frozenset(needed))
+        meta = answer.meta
     if request.verbose:
         write(f"last_update_time={int(meta.get('last_update', 0))} records={len(rows)}\n".encode())
     context = request.context(meta, cluster)
@@ -146,19 +151,28 @@ def _jobs(request: Request, cluster: Cluster, write: Write) -> None:
     rows = order.sort(columns, rows, context)
     if request.array or request.tasks:
         rows = _every_task(rows, index, request)
-    for piece in layout.rows(columns, rows, context):
+    for piece in layout.rows(columns, rows, context, constants):
         write(piece)
 
 
-def _complete(answer: Answer, fields: tuple[str, ...]) -> tuple[tuple[str, ...], list[Any], dict[str, Any]]:
-    """The answer with all the fields, those that were not asked for at their defaults."""
-    missing = [name for name in fields if name not in answer.columns]
-    if not missing:
-        return answer.columns, answer.rows, answer.meta
+def _complete(
+    answer: Answer, fields: tuple[str, ...], needed: frozenset[str]
+) -> tuple[tuple[str, ...], list[Any], dict[str, Any]]:
+    """Columns and rows with the `needed` fields, and the other fields that are the same in all rows.
+
+    The controller leaves out of the rows what is the same in all of them, and we what was not asked for.
+    """
     from ..core.records.job import JobInfo
 
-    rest = tuple(getattr(JobInfo, name) for name in missing)
-    return (*answer.columns, *missing), [(*row, *rest) for row in answer.rows], answer.meta
+    same = dict(answer.meta.get("constants") or {})
+    for name in fields:
+        if name not in same and name not in answer.columns:
+            same[name] = getattr(JobInfo, name)
+    missing = [name for name in same if name in needed]
+    if not missing:
+        return answer.columns, answer.rows, same
+    rest = tuple(same.pop(name) for name in missing)
+    return (*answer.columns, *missing), [(*row, *rest) for row in answer.rows], same
 
 
 def _by_partition(rows: list[Any], index: dict[str, int]) -> list[Any]:

@@ -191,9 +191,19 @@ class Layout:
         texts = [line * (cell.width or len(cell.column.header)) for cell in self.cells if cell.column is not None]
         return self._lines([[text] for text in texts], 1)
 
-    def rows(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], context: Context) -> Iterator[bytes]:
-        """The formatted lines of `rows`, whose values are in the order of `columns`, in pieces of some thousand."""
+    def rows(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        context: Context,
+        constants: dict[str, Any] | None = None,
+    ) -> Iterator[bytes]:
+        """The formatted lines of `rows`, whose values are in the order of `columns`, in pieces of some thousand.
+
+        constants: fields that no row holds because all have this value.
+        """
         index = {name: position for position, name in enumerate(columns)}
+        same = constants or {}
         placed = [(cell, cell.column) for cell in self.cells if cell.column is not None]
         for start in range(0, len(rows), CHUNK):
             part = rows[start : start + CHUNK]
@@ -201,7 +211,10 @@ class Layout:
             cells: list[list[str]] = []
             for cell, column in placed:
                 if column.fields:
-                    texts = column.cells([values[index[name]] for name in column.fields], context)
+                    own = [
+                        values[index[name]] if name in index else [same[name]] * len(part) for name in column.fields
+                    ]
+                    texts = column.cells(own, context)
                     if cell.hides_null:
                         texts = ["" if text == NULL else text for text in texts]
                     if column.tail and cell.width:
