@@ -15,7 +15,7 @@ from .conftest import Rest, finish
 pytestmark = [needs_reference, pytest.mark.xdist_group("rest")]
 
 #: what this cluster has nothing of, so that there is no shape to compare: path's end
-WITHOUT = ("shares", "association", "reservation/user_resv", "account/physics", "qos/high", "user/anna", "wckey/proj1")
+WITHOUT = ("association", "reservation/user_resv", "account/physics", "qos/high", "user/anna", "wckey/proj1")
 #: the names that stand for those of the scenario
 NAMES = {"/cluster/ref": "/cluster/{cluster}", "/job/40": "/job/{job}"}
 

@@ -37,7 +37,7 @@ def _schemas() -> dict[str, Any]:
 READS = [
     endpoint
     for endpoint in ENDPOINTS
-    if endpoint.method == "GET" and "{" not in endpoint.path and endpoint.path not in ("/reconfigure/", "/shares")
+    if endpoint.method == "GET" and "{" not in endpoint.path and endpoint.path != "/reconfigure/"
 ]
 
 

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from . import jobs, nodes, partitions, requests, reservations, slurmdb_accounts, slurmdb_jobs, steps, submissions, tres
+from . import (
+    controller_info,
+    jobs,
+    nodes,
+    partitions,
+    requests,
+    reservations,
+    slurmdb_accounts,
+    slurmdb_jobs,
+    steps,
+    submissions,
+    tres,
+)
 from .envelopes import ENVELOPES
 from .plugin import Plugin
 from .tables import Field, Table
@@ -27,6 +39,7 @@ TYPES: tuple[Type, ...] = (
     slurmdb_accounts.WCKEY,
     slurmdb_accounts.INSTANCE,
     tres.TRES,
+    controller_info.SHARES_OBJ,
     submissions.JOB_DESC_MSG,
     submissions.JOB_SUBMIT_REQ,
     submissions.JOB_ALLOC_REQ,

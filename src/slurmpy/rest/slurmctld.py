@@ -8,6 +8,7 @@ from typing import Any
 from slurmpy.core import signals
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.records.description import JobDescriptor
+from slurmpy.data_parser import fair_shares
 
 from .call import Call, Reply
 
@@ -380,12 +381,41 @@ async def get_ping(call: Call) -> Reply:
 
 async def get_shares(call: Call) -> Reply:
     asked = call.query()
-    where = {name: tuple(asked[name]) for name in ("accounts", "users") if asked.get(name)}
+    users, accounts = asked.get("users") or (), asked.get("accounts") or ()
     try:
-        return await call.dump(call.slurmctld, "shares", where)
+        rows = await _shares(call)
+        labels = await _tres_labels(call)
     except SlurmError as error:
         call.slurm_error(error, "slurm_associations_get_shares() failed", "slurm_associations_get_shares()")
         return call.failed()
+    chosen = [
+        row
+        for row in rows
+        if (not users or not row["user"] or row["user"] in users) and (not accounts or row["account"] in accounts)
+    ]
+    found = fair_shares.documents(chosen, str(call.daemons.conf.ClusterName or ""), labels)
+    return call.reply("shares", shares={"shares": tuple(found), "total_shares": 0})
+
+
+async def _shares(call: Call) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    columns: tuple[str, ...] = ()
+    async for part in call.slurmctld.stream("query", {"what": "shares"}):
+        columns = part.get("columns", columns)
+        found.extend(dict(zip(columns, row, strict=True)) for row in part.get("rows", ()))
+    return found
+
+
+async def _tres_labels(call: Call) -> list[str]:
+    """Every TRES of the database in the order of their numbers; none without a database."""
+    found: list[str] = []
+    try:
+        fields = ("type", "name")
+        async for part in call.slurmdbd.stream("query", {"what": "tres", "fields": fields, "where": {}}):
+            found.extend(f"{type}/{name}" if name else type for type, name in part.get("rows", ()))
+    except SlurmError:
+        return []
+    return found
 
 
 async def get_reconfigure(call: Call) -> Reply:
