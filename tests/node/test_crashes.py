@@ -8,8 +8,11 @@ import signal
 import time
 from pathlib import Path
 
+from slurmpy.conf import run_dir
 from slurmpy.node import control, spool
 from slurmpy.node.processes import children
+from slurmpy.rpc.address import Address
+from slurmpy.rpc.client import Client
 
 from .conftest import STEP_BATCH, Cluster, batch, processes_with, wait_for
 
@@ -144,3 +147,23 @@ def test_kills_at_random_moments(cluster: Cluster) -> None:
     for name, args in cluster.controller.said:
         if name == "complete_batch_job":
             assert args["exit_code"] == args["job_id"] << 8
+
+
+def test_a_launch_whose_caller_has_gone(cluster: Cluster) -> None:
+    """slurmctld dies while its launch is under way; the next one asks again."""
+    program = cluster.directory / "prolog"
+    program.write_text("#!/bin/sh\nsleep 0.3\n")
+    program.chmod(0o755)
+    conf = Path(cluster.conf.path)
+    conf.write_text(conf.read_text() + f"Prolog={program}\n")
+    node, runs = cluster.node(), cluster.directory / "runs"
+    message = batch(5, f"echo x >> {runs}")
+    client = Client(Address(run_dir.slurmd_socket(cluster.conf, "n1"), what="slurmd"), cluster.conf)
+    client._send("launch_batch_job", message)
+    time.sleep(0.1)
+    client.close()
+    node.call("launch_batch_job", **message)
+    cluster.controller.heard("complete_batch_job", job_id=5)
+    node.call("launch_batch_job", **message)
+    assert runs.read_text() == "x\n"
+    assert not node.live()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -17,11 +18,12 @@ LIMIT = 1 << 20
 
 
 def listen(path: str) -> socket.socket:
-    """slurmstepd's listening socket, for its user (and root) alone. slurmd has seen to it that nobody answers there."""
-    try:
+    """slurmstepd's listening socket, for its user (and root) alone. Raises OSError (EADDRINUSE) if somebody answers
+    there: no step may run twice."""
+    if os.path.exists(path):
+        if process_of(path) is not None:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
         os.unlink(path)
-    except FileNotFoundError:
-        pass
     directory = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)

@@ -163,9 +163,8 @@ class Slurmd:
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            error = task.exception()
-            assert error is not None
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, SlurmError):
             log.exception("defect", error)
 
     # ---------------------------------------------------------------- slurmctld
@@ -305,7 +304,14 @@ class Slurmd:
         asyncio.get_running_loop().add_reader(step.handle, self._ended, step)
 
     async def begin(self, launch: dict[str, Any]) -> None:
-        """Starts a step unless it is running, or has run and slurmctld has not confirmed it. Raises SlurmError."""
+        """Starts a step unless it is running, or has run already. Raises SlurmError.
+
+        A launch that has begun goes on to its end, though whoever asked for it may have gone: else it would be started
+        a second time by the next who asks.
+        """
+        await asyncio.shield(self._keep(self._begin(launch)))
+
+    async def _begin(self, launch: dict[str, Any]) -> None:
         job_id, step_id, restart_cnt = launch["job_id"], launch["step_id"], launch["restart_cnt"]
         key = (job_id, step_id, restart_cnt)
         if (job_id, step_id) in self._revoked:
@@ -351,6 +357,10 @@ class Slurmd:
             os.close(step.handle)
             step.handle = -1
         end = spool.read_end(self.spool, step.job_id, step.step_id, step.restart_cnt)
+        if end is None and control.process_of(self._socket(step)) is not None:
+            log.error(f"a second slurmstepd of {step.job_id}.{step_name(step.step_id)} has refused to run")
+            self._keep(self._adopt(step.job_id, step.step_id, step.restart_cnt))
+            return
         if end is None:
             log.error(f"slurmstepd of {step.job_id}.{step_name(step.step_id)} ended without a word")
             processes.kill_step(step.job_id, step.step_id, self.name, self.conf.ClusterName)

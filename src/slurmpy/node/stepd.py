@@ -114,7 +114,10 @@ class Step:
             self.loop.turn()
         self._finish()
         server.close()
-        os.unlink(path)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass  # a slurmd that has just started has found it closed
 
     def _prepare(self) -> None:
         launch = self.launch
