@@ -39,8 +39,10 @@ def sign_for(key: bytes, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
     return {"uid": peer.uid, "gid": peer.gid, "secret": _secret(key, peer.uid, peer.gid, host, "", stamp, nonce)}
 
 
-def propose(conf: object, signer: Signer | None, node: str = "") -> tuple[dict[str, Any], bytes | None]:
-    """The client's half: (what goes into HELLO, the secret that signs the connection or None with a token)."""
+def propose(
+    conf: object, signer: Signer | None, node: str = "", slurm_user: int = 0
+) -> tuple[dict[str, Any], bytes | None]:
+    """The client's half (`slurm_user`: who alone shall be able to read a munge credential): (what goes into HELLO, the secret that signs the connection or None with a token)."""
     token = os.environ.get("SLURM_JWT")
     if token and token not in ("daemon", "munge"):
         return {"kind": "jwt", "token": token, "user": os.environ.get("SLURMRESTD_USER", "")}, None
@@ -50,7 +52,7 @@ def propose(conf: object, signer: Signer | None, node: str = "") -> tuple[dict[s
         from . import munge
 
         secret = os.urandom(32)
-        return {"kind": "munge", "credential": munge.encode(secret, _slurm_uid(conf)), "nonce": nonce}, secret
+        return {"kind": "munge", "credential": munge.encode(secret, slurm_user), "nonce": nonce}, secret
     key = key_file.load(conf)
     if key is not None:
         found = _secret(key, uid, gid, host, node, stamp, nonce)
@@ -68,12 +70,6 @@ def propose(conf: object, signer: Signer | None, node: str = "") -> tuple[dict[s
         "kind": "slurm", "uid": uid, "gid": gid, "host": host, "node": node,
         "time": stamp, "nonce": nonce, "proof": proof,
     }, found  # fmt: skip
-
-
-def _slurm_uid(conf: object) -> int:
-    from slurmpy.conf.run_dir import slurm_user_id
-
-    return slurm_user_id(conf)
 
 
 class Verifier:

@@ -84,7 +84,7 @@ class AsyncClient(asyncio.Protocol):
             connection.setblocking(False)
             await loop.create_connection(lambda: self, sock=connection)
         else:
-            auth, self._secret = hello_messages.propose(self.conf, None, self.node)
+            auth, self._secret = hello_messages.propose(self.conf, None, self.node, slurm_user_id(self.conf))
             await loop.create_connection(lambda: self, self.address.host or "localhost", self.address.port or 0)
             assert self._transport is not None
             raw: socket.socket = self._transport.get_extra_info("socket")

@@ -80,9 +80,10 @@ class Client:
 
     def _greet_tcp(self) -> None:
         from slurmpy.auth.hello import Seal, propose
+        from slurmpy.conf.run_dir import slurm_user_id
 
         assert self._socket is not None
-        auth, secret = propose(self.conf, self.signer)
+        auth, secret = propose(self.conf, self.signer, slurm_user=slurm_user_id(self.conf))
         self._socket.sendall(self._hello(auth))
         reply = self._welcome(self._read_frame(codec.MAX_HELLO))
         if secret is not None:
