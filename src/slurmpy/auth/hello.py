@@ -42,7 +42,10 @@ def sign_for(key: bytes, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
 def propose(
     conf: object, signer: Signer | None, node: str = "", slurm_user: int = 0
 ) -> tuple[dict[str, Any], bytes | None]:
-    """The client's half (`slurm_user`: who alone shall be able to read a munge credential): (what goes into HELLO, the secret that signs the connection or None with a token)."""
+    """The client's half: (what goes into HELLO, the secret that signs the connection or None with a token).
+
+    `slurm_user` is who alone shall be able to read a munge credential.
+    """
     token = os.environ.get("SLURM_JWT")
     if token and token not in ("daemon", "munge"):
         return {"kind": "jwt", "token": token, "user": os.environ.get("SLURMRESTD_USER", "")}, None

@@ -11,7 +11,7 @@ ANY, OPERATOR, ADMIN, SLURM, NODE = "any", "operator", "admin", "slurm", "node"
 
 _NOT_ADMIN = ("ESLURM_USER_ID_MISSING", None)
 _NOT_PERMITTED = ("ESLURM_ACCESS_DENIED", "Permission denied")
-#: how a method refuses whose role is missing (error, text), where real slurmctld does not say "Access/permission denied"
+#: how a method refuses whose role is missing (error, text), if slurmctld does not say "Access/permission denied"
 REFUSALS: dict[str, tuple[str, str | None]] = {
     **dict.fromkeys(("shutdown", "reconfigure", "takeover"), _NOT_ADMIN),
     **dict.fromkeys(("update_node", "create_node", "delete_node"), _NOT_ADMIN),
