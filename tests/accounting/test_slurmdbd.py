@@ -249,6 +249,8 @@ def test_sacct_json_is_a_document(dbd: Slurmdbd) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's identity")
 def test_others_may_read_and_not_change(dbd: Slurmdbd) -> None:
+    send(dbd, start_and_end(600, script="secret"))
+    assert ("secret",) in dbd.rows("jobs", ("script",))
     # everything is imported before: the interpreter itself may be root's alone
     code = """
 import os
@@ -286,6 +288,7 @@ for method, args in (
     except SlurmError as error:
         if error.number not in (2002, 2010):
             print(method, error.number, error.message)
+print(dbd.query("jobs", ("script",), {}).rows)
 where = {"names": ("root",)}
 print(dbd.call("modify_users", {"where": where, "limits": {"max_jobs": 1}}))
 """
@@ -297,7 +300,7 @@ print(dbd.call("modify_users", {"where": where, "limits": {"max_jobs": 1}}))
     )
     assert result.stderr == ""
     # a change of what is not one's own finds nothing, as in Slurm
-    assert result.stdout == "True\n{'users': (), 'assocs': ()}\n"
+    assert result.stdout == "True\n[]\n{'users': (), 'assocs': ()}\n"
 
 
 def test_reconfigure_and_hangup(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -247,13 +248,19 @@ def rows(
         makers = _Makers(connection, books, indexes, at, moment, bool(where.get("allocations")))
         for name in fields:
             found.append(makers.of(name) if name in _COMPUTED else _column(at[name]))
-        if step_fields is not None:
-            by_job = _steps(connection, indexes, step_fields, makers, moment)
-            found.append(lambda row, by_job=by_job: tuple(by_job.get(row[0], ())))  # type: ignore[misc]
-        if not computed and step_fields is None and list(fields) == columns:
-            yield [tuple(row) for row in part]
-        else:
-            yield [tuple(get(row) for get in found) for row in part]
+        by_job = _steps(connection, indexes, step_fields, makers, moment) if step_fields is not None else None
+        if not computed:
+            # the common case: columns as they are, and nothing called for each value
+            pick = itemgetter(*(at[name] for name in fields)) if len(fields) > 1 else None
+            first = at[fields[0]] if fields else 0
+            plain = [pick(row) for row in part] if pick is not None else [(row[first],) for row in part]
+            if by_job is not None:
+                plain = [(*values, by_job.get(index, ())) for values, index in zip(plain, indexes, strict=True)]
+            yield plain
+            continue
+        if by_job is not None:
+            found.append(lambda row, by_job=by_job: by_job.get(row[0], ()))  # type: ignore[misc]
+        yield [tuple(get(row) for get in found) for row in part]
 
 
 def _column(index: int) -> Callable[[Any], Any]:

@@ -60,10 +60,15 @@ class Permissions:
         """Whether PrivateData hides others' `what` ("jobs", "users", "accounts", ...) from the peer."""
         return what in self.private and not self.is_operator(peer)
 
-    def jobs_filter(self, peer: Peer, where: dict[str, Any]) -> dict[str, Any]:
-        """`where` of a job query with what the peer must not see left out."""
+    def jobs_filter(self, peer: Peer, where: dict[str, Any], fields: Iterable[str] = ()) -> dict[str, Any]:
+        """`where` of a job query with what the peer must not see left out.
+
+        Scripts and environments may hold secrets: they are their owner's and operators', whatever PrivateData says.
+        """
         cleaned = {name: value for name, value in where.items() if name != "visible"}
-        if self.restricted(peer, "jobs"):
+        if {"script", "environment"} & set(fields) and not self.is_operator(peer):
+            cleaned["visible"] = (peer.uid, ())
+        elif self.restricted(peer, "jobs"):
             cleaned["visible"] = (peer.uid, tuple(self.coordinates(peer)))
         return cleaned
 

@@ -30,7 +30,7 @@ async def query(service: Service, peer: Peer, args: dict[str, Any]) -> AsyncIter
 
         step_fields = args.get("step_fields")
         job_queries.check_fields(fields, step_fields)
-        visible = service.permissions.jobs_filter(peer, where)
+        visible = service.permissions.jobs_filter(peer, where, fields)
         books = service.books
         yield {"columns": fields, "meta": {"now": now}}
         async for part in service.database.parts(
