@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from slurmpy.data_parser.tables import Table
 
-from . import conditions, slurmctld, slurmdbd
+from . import conditions, slurmctld, slurmdbd, slurmdbd_changes
 from .call import Call, Reply
 
 Handler = Callable[[Call], Awaitable[Reply]]
@@ -55,7 +55,7 @@ def _dbd(method: str, path: str, operation: str, handler: Handler, answer: str, 
     return Endpoint("slurmdb", method, path, operation, handler, answer, **more)  # type: ignore[arg-type]
 
 
-C, D = slurmctld, slurmdbd
+C, D, W = slurmctld, slurmdbd, slurmdbd_changes
 Q = conditions
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -87,7 +87,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "GET", "/reservation/{reservation_name}", "get_reservation", C.get_reservation, "reservations",
         query=Q.RESERVATIONS,
     ),
-    _dbd("POST", "/accounts/", "post_accounts", D.post_accounts, "none", body="openapi_accounts_resp"),
+    _dbd("POST", "/accounts/", "post_accounts", W.post_accounts, "none", body="openapi_accounts_resp"),
     _dbd(
         "GET", "/accounts/", "get_accounts", D.get_accounts, "accounts", query=Q.ACCOUNTS,
         versions=("v0.0.41", "v0.0.42"),
@@ -96,49 +96,49 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "GET", "/accounts/", "get_accounts", D.get_accounts, "accounts", query=Q.ACCOUNTS_OLDER, versions=("v0.0.40",),
     ),
     _dbd("GET", "/account/{account_name}", "get_account", D.get_account, "accounts", query=Q.ACCOUNT),
-    _dbd("DELETE", "/account/{account_name}", "delete_account", D.delete_account, "accounts_removed"),
+    _dbd("DELETE", "/account/{account_name}", "delete_account", W.delete_account, "accounts_removed"),
     _dbd("GET", "/users/", "get_users", D.get_users, "users", query=Q.USERS),
-    _dbd("POST", "/users/", "post_users", D.post_users, "none", body="openapi_users_resp"),
+    _dbd("POST", "/users/", "post_users", W.post_users, "none", body="openapi_users_resp"),
     _dbd("GET", "/user/{name}", "get_user", D.get_user, "users", query=Q.USER),
-    _dbd("DELETE", "/user/{name}", "delete_user", D.delete_user, "none"),
-    _dbd("POST", "/associations/", "post_associations", D.post_associations, "none", body="openapi_assocs_resp"),
+    _dbd("DELETE", "/user/{name}", "delete_user", W.delete_user, "none"),
+    _dbd("POST", "/associations/", "post_associations", W.post_associations, "none", body="openapi_assocs_resp"),
     _dbd("GET", "/associations/", "get_associations", D.get_associations, "associations", query=Q.ASSOCIATIONS),
     _dbd(
-        "DELETE", "/associations/", "delete_associations", D.delete_associations, "associations_removed",
+        "DELETE", "/associations/", "delete_associations", W.delete_associations, "associations_removed",
         query=Q.ASSOCIATIONS,
     ),
     _dbd("GET", "/association/", "get_association", D.get_association, "associations", query=Q.ASSOCIATIONS),
     _dbd(
-        "DELETE", "/association/", "delete_association", D.delete_association, "associations_removed",
+        "DELETE", "/association/", "delete_association", W.delete_association, "associations_removed",
         query=Q.ASSOCIATIONS,
     ),
     _dbd("GET", "/qos/", "get_qos", D.get_qos, "qos", query=Q.QOS),
-    _dbd("POST", "/qos/", "post_qos", D.post_qos, "none", query=Q.QOS, body="openapi_slurmdbd_qos_resp"),
+    _dbd("POST", "/qos/", "post_qos", W.post_qos, "none", query=Q.QOS, body="openapi_slurmdbd_qos_resp"),
     _dbd("GET", "/qos/{qos}", "get_single_qos", D.get_single_qos, "qos", query=Q.ONE_QOS),
-    _dbd("DELETE", "/qos/{qos}", "delete_single_qos", D.delete_qos, "qos_removed"),
+    _dbd("DELETE", "/qos/{qos}", "delete_single_qos", W.delete_qos, "qos_removed"),
     _dbd("GET", "/clusters/", "get_clusters", D.get_clusters, "clusters", query=Q.CLUSTERS),
     _dbd(
-        "POST", "/clusters/", "post_clusters", D.post_clusters, "none", query=Q.CLUSTERS, body="openapi_clusters_resp",
+        "POST", "/clusters/", "post_clusters", W.post_clusters, "none", query=Q.CLUSTERS, body="openapi_clusters_resp",
     ),
     _dbd("GET", "/cluster/{cluster_name}", "get_cluster", D.get_cluster, "clusters", query=Q.CLUSTER),
-    _dbd("DELETE", "/cluster/{cluster_name}", "delete_cluster", D.delete_cluster, "clusters_removed", query=Q.CLUSTER),
+    _dbd("DELETE", "/cluster/{cluster_name}", "delete_cluster", W.delete_cluster, "clusters_removed", query=Q.CLUSTER),
     _dbd("GET", "/wckeys/", "get_wckeys", D.get_wckeys, "wckeys", query=Q.WCKEYS),
-    _dbd("POST", "/wckeys/", "post_wckeys", D.post_wckeys, "none", query=Q.WCKEYS, body="openapi_wckey_resp"),
+    _dbd("POST", "/wckeys/", "post_wckeys", W.post_wckeys, "none", query=Q.WCKEYS, body="openapi_wckey_resp"),
     _dbd("GET", "/wckey/{id}", "get_wckey", D.get_wckey, "wckeys"),
-    _dbd("DELETE", "/wckey/{id}", "delete_wckey", D.delete_wckey, "wckeys_removed"),
+    _dbd("DELETE", "/wckey/{id}", "delete_wckey", W.delete_wckey, "wckeys_removed"),
     _dbd("GET", "/tres/", "get_tres", D.get_tres, "tres"),
     _dbd("POST", "/tres/", "post_tres", D.post_tres, "none", body="openapi_tres_resp"),
     _dbd("GET", "/instance/", "get_instance", D.get_instances, "instances", query=Q.INSTANCES),
     _dbd("GET", "/instances/", "get_instances", D.get_instances, "instances", query=Q.INSTANCES),
     _dbd(
-        "POST", "/accounts_association/", "post_accounts_association", D.post_accounts_association, "accounts_added",
+        "POST", "/accounts_association/", "post_accounts_association", W.post_accounts_association, "accounts_added",
         body="openapi_accounts_add_cond_resp",
     ),
     _dbd(
-        "POST", "/users_association/", "post_users_association", D.post_users_association, "users_added",
+        "POST", "/users_association/", "post_users_association", W.post_users_association, "users_added",
         query=Q.JOB_INFO, body="openapi_users_add_cond_resp",
     ),
-    _dbd("POST", "/config", "post_config", D.post_config, "none", body="openapi_slurmdbd_config_resp"),
+    _dbd("POST", "/config", "post_config", W.post_config, "none", body="openapi_slurmdbd_config_resp"),
     _dbd("GET", "/config", "get_config", D.get_config, "config"),
     _dbd("GET", "/job/{job_id}", "get_job", D.get_job, "slurmdb_jobs"),
     _dbd("GET", "/jobs/", "get_jobs", D.get_jobs, "slurmdb_jobs", query=Q.JOBS),

@@ -15,7 +15,7 @@ from .call import Call, Reply
 Where = dict[str, Any]
 
 
-async def _rows(call: Call, what: str, where: Where | None = None) -> list[dict[str, Any]]:
+async def rows(call: Call, what: str, where: Where | None = None) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     columns: tuple[str, ...] = ()
     async for part in call.slurmdbd.stream("query", {"what": what, "fields": (), "where": where or {}}):
@@ -26,7 +26,7 @@ async def _rows(call: Call, what: str, where: Where | None = None) -> list[dict[
 
 async def _learn(call: Call) -> None:
     """The numbers of the TRES, which the documents tell."""
-    tres.learn((row["id"], row["type"], row["name"]) for row in await _rows(call, "tres"))
+    tres.learn((row["id"], row["type"], row["name"]) for row in await rows(call, "tres"))
 
 
 def _record(kind: Callable[..., Any], row: dict[str, Any], **attached: Any) -> Any:
@@ -37,7 +37,7 @@ def _record(kind: Callable[..., Any], row: dict[str, Any], **attached: Any) -> A
 
 async def _associations_of(call: Call, field: str) -> dict[str, list[records.Association]]:
     found: dict[str, list[records.Association]] = {}
-    for row in await _rows(call, "associations"):
+    for row in await rows(call, "associations"):
         if field == "user" and not row["user"]:
             continue
         found.setdefault(row[field], []).append(records.Association.from_wire(row))
@@ -53,7 +53,7 @@ async def _accounts(call: Call, where: Where, assocs: bool = False, coords: bool
             _associations=tuple(below.get(row["name"], ())),
             _coordinators=row.get("coordinators", ()) if coords else (),
         )
-        for row in await _rows(call, "accounts", where)
+        for row in await rows(call, "accounts", where)
     ]
 
 
@@ -63,7 +63,7 @@ async def _users(
     below = await _associations_of(call, "user") if assocs else {}
     keys: dict[str, list[Any]] = {}
     if wckeys:
-        for row in await _rows(call, "wckeys"):
+        for row in await rows(call, "wckeys"):
             keys.setdefault(row["user"], []).append(records.Wckey.from_wire(row))
     return [
         _record(
@@ -73,12 +73,12 @@ async def _users(
             _coordinators=row.get("coordinators", ()) if coords else (),
             _wckeys=tuple(keys.get(row["name"], ())),
         )
-        for row in await _rows(call, "users", where)
+        for row in await rows(call, "users", where)
     ]
 
 
 async def _simple(call: Call, what: str, kind: Callable[..., Any], where: Where | None = None) -> list[Any]:
-    return [_record(kind, row) for row in await _rows(call, what, where)]
+    return [_record(kind, row) for row in await rows(call, what, where)]
 
 
 async def _clusters(call: Call, where: Where) -> list[Any]:
@@ -95,7 +95,7 @@ def _listed(call: Call, kind: str, found: list[Any], function: str, source: str,
     return call.records(kind, found)
 
 
-def _failed(call: Call, error: SlurmError, function: str, source: str, kind: str = "none") -> Reply:
+def failed(call: Call, error: SlurmError, function: str, source: str, kind: str = "none") -> Reply:
     call.slurm_error(error, f"{function}({id(call):#x}) failed", source)
     return call.failed() if kind == "none" else call.records(kind, ())
 
@@ -114,7 +114,7 @@ async def get_accounts(call: Call) -> Reply:
             coords=bool(asked.get("WithCoordinators") or asked.get("with_coords")),
         )
     except SlurmError as error:
-        return _failed(call, error, "slurmdb_accounts_get", "_dump_accounts")
+        return failed(call, error, "slurmdb_accounts_get", "_dump_accounts")
     return _listed(call, "accounts", found, "slurmdb_accounts_get", "_dump_accounts")
 
 
@@ -128,7 +128,7 @@ async def get_account(call: Call) -> Reply:
             coords=bool(asked.get("with_coords")),
         )
     except SlurmError as error:
-        return _failed(call, error, "slurmdb_accounts_get", "_dump_accounts")
+        return failed(call, error, "slurmdb_accounts_get", "_dump_accounts")
     return _listed(call, "accounts", found, "slurmdb_accounts_get", "_dump_accounts")
 
 
@@ -142,7 +142,7 @@ async def get_users(call: Call) -> Reply:
     try:
         found = await _users(call, where, *(bool(asked.get(f"with_{name}")) for name in ("assocs", "coords", "wckeys")))
     except SlurmError as error:
-        return _failed(call, error, "slurmdb_users_get", "_dump_users")
+        return failed(call, error, "slurmdb_users_get", "_dump_users")
     return _listed(call, "users", found, "slurmdb_users_get", "_dump_users")
 
 
@@ -152,7 +152,7 @@ async def get_user(call: Call) -> Reply:
     try:
         found = await _users(call, where, *(bool(asked.get(f"with_{name}")) for name in ("assocs", "coords", "wckeys")))
     except SlurmError as error:
-        return _failed(call, error, "slurmdb_users_get", "_dump_users")
+        return failed(call, error, "slurmdb_users_get", "_dump_users")
     return _listed(call, "users", found, "slurmdb_users_get", "_dump_users")
 
 
@@ -164,7 +164,7 @@ _ASSOC_WORDS = {
 }  # fmt: skip
 
 
-def _assoc_where(asked: dict[str, Any]) -> Where:
+def assoc_where(asked: dict[str, Any]) -> Where:
     where: Where = {theirs: tuple(asked[name]) for name, theirs in _ASSOC_WORDS.items() if asked.get(name)}
     if asked.get("id"):
         where["ids"] = tuple(int(word) for word in asked["id"] if word.isdecimal())
@@ -179,14 +179,14 @@ def _assoc_where(asked: dict[str, Any]) -> Where:
 
 async def _found_associations(call: Call) -> list[Any]:
     await _learn(call)
-    return await _simple(call, "associations", records.Association, _assoc_where(call.query()))
+    return await _simple(call, "associations", records.Association, assoc_where(call.query()))
 
 
 async def get_associations(call: Call) -> Reply:
     try:
         found = await _found_associations(call)
     except SlurmError as error:
-        return _failed(call, error, "slurmdb_associations_get", "_dump_assoc_cond")
+        return failed(call, error, "slurmdb_associations_get", "_dump_assoc_cond")
     return _listed(call, "associations", found, "slurmdb_associations_get", "_dump_assoc_cond")
 
 
@@ -194,7 +194,7 @@ async def get_association(call: Call) -> Reply:
     try:
         found = await _found_associations(call)
     except SlurmError as error:
-        return _failed(call, error, "slurmdb_associations_get", "_dump_assoc_cond")
+        return failed(call, error, "slurmdb_associations_get", "_dump_assoc_cond")
     if len(found) > 1:
         call.error(
             9211,
@@ -231,7 +231,7 @@ async def _qos(call: Call, where: Where) -> Reply:
         await _learn(call)
         found = await _simple(call, "qos", records.Qos, where)
     except SlurmError as error:
-        return _failed(call, error, "slurmdb_qos_get", "_op_handler_qos")
+        return failed(call, error, "slurmdb_qos_get", "_op_handler_qos")
     return _listed(call, "qos", found, "slurmdb_qos_get", "_op_handler_qos")
 
 
@@ -240,7 +240,7 @@ async def get_clusters(call: Call) -> Reply:
     try:
         found = await _clusters(call, {})
     except SlurmError as error:
-        return _failed(call, error, "slurmdb_clusters_get", "_dump_clusters")
+        return failed(call, error, "slurmdb_clusters_get", "_dump_clusters")
     return _listed(call, "clusters", found, "slurmdb_clusters_get", "_dump_clusters")
 
 
@@ -249,7 +249,7 @@ async def get_cluster(call: Call) -> Reply:
     try:
         found = await _clusters(call, {"names": (call.path["cluster_name"],)})
     except SlurmError as error:
-        return _failed(call, error, "slurmdb_clusters_get", "_dump_clusters")
+        return failed(call, error, "slurmdb_clusters_get", "_dump_clusters")
     return _listed(call, "clusters", found, "slurmdb_clusters_get", "_dump_clusters")
 
 
@@ -271,7 +271,7 @@ async def _wckeys(call: Call, where: Where) -> Reply:
     try:
         found = await _simple(call, "wckeys", records.Wckey, where)
     except SlurmError as error:
-        return _failed(call, error, "slurmdb_wckeys_get", "_dump_wckeys")
+        return failed(call, error, "slurmdb_wckeys_get", "_dump_wckeys")
     return _listed(call, "wckeys", found, "slurmdb_wckeys_get", "_dump_wckeys")
 
 
@@ -279,7 +279,7 @@ async def get_tres(call: Call) -> Reply:
     try:
         found = await _simple(call, "tres", records.Tres)
     except SlurmError as error:
-        return _failed(call, error, "slurmdb_tres_get", "_dump_tres")
+        return failed(call, error, "slurmdb_tres_get", "_dump_tres")
     return _listed(call, "tres", found, "slurmdb_tres_get", "_dump_tres")
 
 
@@ -293,7 +293,7 @@ async def get_instances(call: Call) -> Reply:
     try:
         found = await _simple(call, "instances", records.Instance)
     except SlurmError as error:
-        return _failed(call, error, "slurmdb_instances_get", "_dump_instance_cond")
+        return failed(call, error, "slurmdb_instances_get", "_dump_instance_cond")
     return _listed(call, "instances", found, "slurmdb_instances_get", "_dump_instance_cond", "none")
 
 
@@ -312,7 +312,7 @@ async def get_config(call: Call) -> Reply:
             "instances": await _simple(call, "instances", records.Instance),
         }
     except SlurmError as error:
-        return _failed(call, error, "slurmdb_config_get", source)
+        return failed(call, error, "slurmdb_config_get", source)
     return call.reply("config", **found)
 
 
@@ -382,7 +382,7 @@ async def _jobs(call: Call, where: Where) -> Reply:
     try:
         reply = await call.dump(call.slurmdbd, "jobs", where)
     except SlurmError as error:
-        return _failed(call, error, "slurmdb_jobs_get", "_dump_jobs", "slurmdb_jobs")
+        return failed(call, error, "slurmdb_jobs_get", "_dump_jobs", "slurmdb_jobs")
     if isinstance(reply.content, bytes) and b'"jobs": []' in reply.content[:40]:
         return _listed(call, "slurmdb_jobs", [], "slurmdb_jobs_get", "_dump_jobs")
     return reply
@@ -437,262 +437,3 @@ async def get_diag(call: Call) -> Reply:
         call.slurm_error(error, "stats query failed", "slurmdb_get_stats")
         return call.reply("slurmdb_diag", statistics={})
     return call.reply("slurmdb_diag", statistics=statistics(answer))
-
-
-# ---- changes
-
-
-async def post_accounts(call: Call) -> Reply:
-    body = call.body("openapi_accounts_resp")
-    for account in body.get("accounts", ()):
-        args = {
-            "names": (account.name,),
-            "description": account.description,
-            "organization": account.organization,
-            "flags": account.flags,
-            "bare": True,
-        }
-        if not await _change(call, "add_accounts", args, "slurmdb_accounts_add", "_foreach_update_acct"):
-            break
-    return call.failed()
-
-
-async def post_users(call: Call) -> Reply:
-    body = call.body("openapi_users_resp")
-    for user in body.get("users", ()):
-        args = {"names": (user.name,), "admin_level": user.administrator_level, "bare": True}
-        if user.default_account:
-            args["default_account"] = user.default_account
-        if not await _change(call, "add_users", args, "slurmdb_users_add", "_foreach_update_user"):
-            break
-    return call.failed()
-
-
-#: fields of an association that are no limits
-_PLACE = {"id", "cluster", "account", "user", "partition", "parent_account", "parent_id", "lineage", "creation_time"}
-
-
-async def post_associations(call: Call) -> Reply:
-    body = call.body("openapi_assocs_resp")
-    for assoc in body.get("associations", ()):
-        limits = {name: value for name, value in assoc.to_wire().items() if name not in _PLACE | {"is_default"}}
-        args: dict[str, Any] = {"limits": limits}
-        if assoc.cluster:
-            args["clusters"] = (assoc.cluster,)
-        if assoc.user:
-            method = "add_users"
-            args |= {"names": (assoc.user,), "accounts": (assoc.account,)}
-            if assoc.partition:
-                args["partitions"] = (assoc.partition,)
-            if assoc.is_default:
-                args["default_account"] = assoc.account
-        else:
-            method = "add_accounts"
-            args |= {"names": (assoc.account,), "parent": assoc.parent_account}
-        if not await _change(call, method, args, "slurmdb_associations_add", "_foreach_update_assoc"):
-            break
-    return call.failed()
-
-
-async def post_qos(call: Call) -> Reply:
-    body = call.body("openapi_slurmdbd_qos_resp")
-    for qos in body.get("qos", ()):
-        changes = {name: value for name, value in qos.to_wire().items() if name not in ("id", "name", "creation_time")}
-        for name in ("flags", "preempt"):
-            if name in changes:
-                changes[name] = ("=", changes[name])
-        args = {"names": (qos.name,), "set": changes}
-        if not await _change(call, "add_qos", args, "slurmdb_qos_add", "_foreach_update_qos"):
-            break
-    return call.failed()
-
-
-async def post_wckeys(call: Call) -> Reply:
-    body = call.body("openapi_wckey_resp")
-    for wckey in body.get("wckeys", ()):
-        args = {"names": (wckey.user,), "wckeys": (wckey.name,), "clusters": (wckey.cluster,)}
-        if not await _change(call, "add_users", args, "slurmdb_wckeys_add", "_foreach_update_wckey"):
-            break
-    return call.failed()
-
-
-async def post_clusters(call: Call) -> Reply:
-    body = call.body("openapi_clusters_resp")
-    for cluster in body.get("clusters", ()):
-        args = {"names": (cluster.name,)}
-        if not await _change(call, "add_clusters", args, "slurmdb_clusters_add", "_foreach_cluster"):
-            break
-    return call.failed()
-
-
-async def post_accounts_association(call: Call) -> Reply:
-    body = call.body("openapi_accounts_add_cond_resp")
-    condition, short = body.get("association_condition") or {}, body.get("account") or {}
-    limits = dict(condition.get("association") or {})
-    args = {
-        "names": tuple(condition.get("accounts", ())),
-        "clusters": tuple(condition.get("clusters", ())),
-        "parent": limits.pop("parent_account", ""),
-        "limits": limits,
-        **short,
-    }
-    answer = await _change(call, "add_accounts", args, "slurmdb_accounts_add_cond", "op_handler_accounts_association")
-    if answer is None:
-        return call.failed()
-    return call.reply("accounts_added", added_accounts=answer.get("text", ""))
-
-
-async def post_users_association(call: Call) -> Reply:
-    body = call.body("openapi_users_add_cond_resp")
-    condition, short = body.get("association_condition") or {}, body.get("user") or {}
-    args = {
-        "names": tuple(condition.get("users", ())),
-        **{name: tuple(condition.get(name, ())) for name in ("accounts", "clusters", "partitions", "wckeys")},
-        "limits": dict(condition.get("association") or {}),
-        "admin_level": short.get("administrator_level", ""),
-        "default_account": short.get("default_account", ""),
-        "default_wckey": short.get("default_wckey", ""),
-    }
-    answer = await _change(call, "add_users", args, "slurmdb_users_add_cond", "op_handler_users_association")
-    if answer is None:
-        return call.failed()
-    return call.reply("users_added", added_users=answer.get("text", ""))
-
-
-async def post_config(call: Call) -> Reply:
-    """All kinds of objects in one body, in the order in which they need each other."""
-    for post in (post_clusters, post_qos, post_accounts, post_users, post_associations, post_wckeys):
-        await _within_config(call, post)
-        if call.context.errors:
-            break
-    return call.failed()
-
-
-async def _within_config(call: Call, post: Callable[[Call], Any]) -> None:
-    """One part of the body; what is not of that part is no unknown field here."""
-    whole = call.raw_body
-    part = _PARTS[post.__name__]
-    if isinstance(whole, dict) and whole.get(part):
-        call.raw_body = {part: whole[part]}
-        await post(call)
-        call.raw_body = whole
-
-
-_PARTS = {f"post_{part}": part for part in ("clusters", "qos", "accounts", "users", "associations", "wckeys")}
-
-
-async def _change(call: Call, method: str, args: dict[str, Any], function: str, source: str) -> Any:
-    """The daemon's answer, or None with the error noted."""
-    try:
-        return await call.slurmdbd.call(method, {"commit": True, **args}) or {}
-    except SlurmError as error:
-        call.slurm_error(error, f"{function}({id(call):#x}) failed", source)
-        return None
-
-
-async def _delete(
-    call: Call, method: str, where: Where, kind: str, field: str, found: str, function: str, source: str
-) -> Reply:
-    answer = await _change(call, method, {"where": where}, function, source)
-    if answer is None:
-        return call.failed()
-    gone = tuple(answer.get(found, ()))
-    if not gone:
-        return Reply(304, None)
-    return call.reply(kind, **{field: gone})
-
-
-async def delete_account(call: Call) -> Reply:
-    where = {"names": (call.path["account_name"],)}
-    return await _delete(
-        call, "delete_accounts", where, "accounts_removed", "removed_accounts", "accounts", "slurmdb_accounts_remove",
-        "_op_handler_account",
-    )  # fmt: skip
-
-
-async def delete_user(call: Call) -> Reply:
-    where = {"names": (call.path["name"],)}
-    return await _delete(
-        call, "delete_users", where, "users_removed", "removed_users", "users", "slurmdb_users_remove",
-        "_op_handler_user",
-    )  # fmt: skip
-
-
-async def delete_qos(call: Call) -> Reply:
-    name = call.path["qos"]
-    where: Where = {"ids": (int(name),)} if name.isdecimal() else {"names": (name,)}
-    return await _delete(
-        call, "delete_qos", where, "qos_removed", "removed_qos", "names", "slurmdb_qos_remove", "_op_handler_qos"
-    )
-
-
-async def delete_cluster(call: Call) -> Reply:
-    call.query()
-    where = {"names": (call.path["cluster_name"],)}
-    return await _delete(
-        call, "delete_clusters", where, "clusters_removed", "deleted_clusters", "names", "slurmdb_clusters_remove",
-        "_op_handler_cluster",
-    )  # fmt: skip
-
-
-async def delete_wckey(call: Call) -> Reply:
-    key = call.path["id"]
-    where: Where = {"ids": (int(key),)} if key.isdecimal() else {"names": (key,)}
-    source = "_op_handler_wckey"
-    try:
-        ids = tuple((row["cluster"], row["id"]) for row in await _rows(call, "wckeys", where))
-    except SlurmError as error:
-        return _failed(call, error, "slurmdb_wckeys_get", source)
-    answer = await _change(call, "delete_wckeys", {"ids": ids}, "slurmdb_wckeys_remove", source)
-    if answer is None:
-        return call.failed()
-    gone = tuple(f"C = {cluster:<10} W = {name:<10} U = {user:<9}" for cluster, name, user in answer.get("removed", ()))
-    return call.reply("wckeys_removed", deleted_wckeys=gone) if gone else Reply(304, None)
-
-
-async def delete_association(call: Call) -> Reply:
-    return await _delete_associations(call, True)
-
-
-async def delete_associations(call: Call) -> Reply:
-    return await _delete_associations(call, False)
-
-
-async def _delete_associations(call: Call, one: bool) -> Reply:
-    source = "op_handler_association"
-    where = _assoc_where(call.query())
-    if not where:
-        call.refuse("Refusing to remove every association: no filter was given", source)
-    try:
-        found = await _rows(call, "associations", where)
-    except SlurmError as error:
-        return _failed(call, error, "slurmdb_associations_get", source)
-    users = [row for row in found if row["user"]]
-    if one and len(found) > 1:
-        call.error(9211, AMBIGUOUS, "Ambiguous request: More than 1 association would have been deleted.", source)
-        return call.reply("associations_removed", removed_associations=())
-    method = "delete_users" if users else "delete_accounts"
-    narrowed = {
-        "names": tuple({row["user"] if users else row["account"] for row in found}),
-        "clusters": tuple({row["cluster"] for row in found}),
-    }
-    if users:
-        narrowed["accounts"] = tuple({row["account"] for row in users})
-        partitions = tuple({row["partition"] for row in users if row["partition"]})
-        if partitions:
-            narrowed["partitions"] = partitions
-    if not found:
-        return Reply(304, None)
-    answer = await _change(call, method, {"where": narrowed}, "slurmdb_associations_remove", source)
-    if answer is None:
-        return call.failed()
-    gone = tuple(_line(one) for one in answer.get("assocs", ()))
-    return call.reply("associations_removed", removed_associations=gone) if gone else Reply(304, None)
-
-
-def _line(assoc: Any) -> str:
-    cluster, account, _, user, partition = assoc
-    text = f"C = {cluster:<10} A = {account:<10}"
-    if user:
-        text += f" U = {user:<9}"
-    return text + (f" P = {partition}" if partition else "")
