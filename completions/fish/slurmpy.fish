@@ -163,6 +163,7 @@ complete -c salloc -s q -l qos -d 'Quality of service of the job' -x -a '(__slur
 complete -c salloc -s Q -l quiet -d 'Say only what went wrong'
 complete -c salloc -l reboot -d 'Reboot the nodes before the job starts (operators only)'
 complete -c salloc -l reservation -d 'Run in a reservation (or the first of several that can take the job)' -x -a '(__slurmpy_ask salloc reservation)'
+complete -c salloc -l resv-ports -d 'Always refused, as no ports are reserved without Slurm'\''s step management'
 complete -c salloc -l segment -d 'Size of the segments of a block topology' -x
 complete -c salloc -l signal -d 'Send a signal so many seconds (60) before the time limit, to the steps or (B:) the batch shell only' -x -a '(__slurmpy_ask salloc signal)'
 complete -c salloc -l sockets-per-node -d 'Sockets the nodes must have' -x
@@ -271,6 +272,7 @@ complete -c sbatch -s Q -l quiet -d 'Say only what went wrong'
 complete -c sbatch -l reboot -d 'Reboot the nodes before the job starts (operators only)'
 complete -c sbatch -l requeue -d 'The job may start again after a node failure or preemption'
 complete -c sbatch -l reservation -d 'Run in a reservation (or the first of several that can take the job)' -x -a '(__slurmpy_ask sbatch reservation)'
+complete -c sbatch -l resv-ports -d 'Always refused, as no ports are reserved without Slurm'\''s step management'
 complete -c sbatch -l segment -d 'Size of the segments of a block topology' -x
 complete -c sbatch -l signal -d 'Send a signal so many seconds (60) before the time limit, to the steps or (B:) the batch shell only' -x -a '(__slurmpy_ask sbatch signal)'
 complete -c sbatch -l sockets-per-node -d 'Sockets the nodes must have' -x

@@ -145,7 +145,7 @@ class Waiter:
         if error.name in ("ESLURM_CAN_NOT_START_IMMEDIATELY", "ESLURM_NODES_BUSY", "ESLURM_NOT_TOP_PRIORITY"):
             doing = "Unable to allocate resources"
             wanted = self.env.get("SLURM_EXIT_IMMEDIATE", "")
-            if wanted.isdigit() and error.name == "ESLURM_CAN_NOT_START_IMMEDIATELY":
+            if wanted.isdigit() and error.name == "ESLURM_NODES_BUSY":
                 code = int(wanted) & 0xFF
         stop = request.refused(self.program, doing, error, self.env)
         stop.code = code
@@ -154,6 +154,8 @@ class Waiter:
     def _give_up(self, number: int) -> Stop:
         """Cancels the request that a signal (or -I's time) has ended."""
         complete(another(self.cluster), self.job_id, 0)
+        if number == signal.SIGALRM and self.program == "srun":
+            return self._refused(SlurmError("ESLURM_NODES_BUSY"))
         if number == signal.SIGALRM:
             text = line(self.program, "Unable to allocate resources: Connection timed out")
             return Stop(exit_code(self.env), err=text)

@@ -105,6 +105,7 @@ class JobOptions:
 
     def check(self) -> None:
         """Options that exclude one another; raises Stop. Those of a weaker origin give way silently."""
+        self._place_files()
         if self.verbose and self.quiet:
             raise self.stop("don't specify both --verbose (-v) and --quiet (-Q)", 1)
         for names, message in RIVALS:
@@ -145,6 +146,15 @@ class JobOptions:
             raise self.stop(
                 f"Inconsistent values set to --ntasks-per-gpu={per_gpu} and --ntasks-per-tres={per_tres} ", 1, "fatal"
             )
+
+    def _place_files(self) -> None:
+        """Relative names of standard files are within --chdir, wherever that was given."""
+        if "chdir" not in self:
+            return
+        for name in ("input", "output", "error"):
+            written = self.raw.get(name)
+            if name in self and written and written != "none" and not written.startswith("/"):
+                self.values[name] = f"{self.get('chdir')}/{written}"
 
     def _weaker(self, name: str, other: str) -> bool:
         return RANK[self.origins.get(name, "script")] < RANK[self.origins.get(other, "script")]

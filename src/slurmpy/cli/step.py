@@ -58,6 +58,8 @@ def describe(
     options: JobOptions, reply: Mapping[str, Any], command: Sequence[str], env: Mapping[str, str], own: bool
 ) -> StepDescriptor:
     """What `options` ask of the allocation `reply`; with `own` it was made for this step alone. Raises Stop."""
+    if "het-group" in options:
+        _of_component(options, reply)
     fields: dict[str, Any] = {field: options.get(name) for name, field in DIRECT.items() if name in options}
     fields["job_id"] = int(reply["job_id"])
     fields["name"] = options.get("job-name") or os.path.basename(command[0])
@@ -85,6 +87,17 @@ def describe(
     fields["srun_pid"] = os.getpid()
     fields["current_working_directory"] = options.get("chdir") or options.at.cwd
     return StepDescriptor(**{name: value for name, value in fields.items() if value is not None})
+
+
+def _of_component(options: JobOptions, reply: Mapping[str, Any]) -> None:
+    """The sizes that the environment tells are those of the job's first component: takes the component's own."""
+    for name in ("nodes", "ntasks", "cpus-per-task", "ntasks-per-node", "mem", "mem-per-cpu"):
+        if options.origins.get(name) == "environment":
+            options.drop(name)
+    if "ntasks" not in options and reply.get("tasks"):
+        options.values["ntasks"] = int(reply["tasks"])
+    if "cpus-per-task" not in options and reply.get("cpus_per_task"):
+        options.values["cpus-per-task"] = int(reply["cpus_per_task"])
 
 
 def _nodes(options: JobOptions, reply: Mapping[str, Any], fields: dict[str, Any], own: bool) -> None:

@@ -76,6 +76,10 @@ class JobCommand(Command):
                 values_ = [env[name] for name in one.option.env if name in env]
                 if not says_yes(values_[-1]):
                     continue
+            if one.option.name == "switches":
+                wait = env.get(one.option.env[-1].replace("REQ_SWITCH", "WAIT4SWITCH"))
+                if wait is not None and "@" not in (one.value or ""):
+                    one = Given(one.option, f"{one.value}@{wait}", one.origin)
             kept.append(one)
         return kept
 

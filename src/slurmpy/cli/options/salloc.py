@@ -28,5 +28,6 @@ The command runs here, not on the allocated nodes; srun within it starts tasks o
         ("SLURM_CONF", "The configuration file of the cluster to talk to."),
         ("SLURM_EXIT_ERROR", "Exit code for errors of salloc itself, in place of 1."),
         ("SLURM_EXIT_IMMEDIATE", "Exit code when --immediate fails."),
+        ("SALLOC_WAIT4SWITCH", "How long to wait for the switches of SALLOC_REQ_SWITCH."),
     ),
 )  # fmt: skip
