@@ -108,14 +108,16 @@ def test_kill_at_any_moment_keeps_what_was_confirmed(tmp_path: Path) -> None:
     chance = random.Random(7)
     try:
         for _ in range(4):
-            timer = threading.Timer(chance.uniform(0.02, 0.15), daemon.kill)
-            timer.start()
+            timer = threading.Timer(chance.uniform(0, 0.03), daemon.kill)
+            batches = chance.randint(1, 4)
             try:
                 while confirmed < len(items):
                     batch = tuple(items[confirmed : confirmed + 40])
-                    confirmed = int(
-                        daemon.call("records", cluster="ref", first_seq=confirmed, items=batch)["confirmed"] + 1
-                    )
+                    answer = daemon.call("records", cluster="ref", first_seq=confirmed, items=batch)
+                    confirmed = int(answer["confirmed"]) + 1
+                    batches -= 1
+                    if not batches:
+                        timer.start()
             except SlurmError:
                 pass
             timer.join()
