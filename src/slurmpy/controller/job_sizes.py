@@ -183,6 +183,29 @@ def total_gres(job: Job, nodes: int) -> tuple[gres_request.Gres, ...]:
     return tuple((name, kind, count) for (name, kind), count in total.items())
 
 
+# ------------------------------------------------------------------------------------------------ as shown
+
+
+def show_asked(job: Job) -> None:
+    """Node counts as the job asked for them."""
+    asked = job._request.maximum_nodes if job._request is not None else None
+    job.node_count, job.max_nodes = job._tres_request.get("node", job.node_count), asked or 0
+
+
+def show_estimate(state: State, job: Job) -> None:
+    """Node counts of a job that was never matched with nodes: as few as the partition's biggest nodes need.
+
+    Slurm shows the estimate as minimum and maximum, unless the job says how its tasks are laid out.
+    """
+    show_asked(job)
+    laid_out = (job.cpus_per_task or 1) > 1 or job.tasks_per_node or job.tasks_per_core not in (None, INFINITE)
+    partition = state.partitions.get(job._partitions[0]) if job._partitions else None
+    if job.max_nodes or laid_out or partition is None:
+        return
+    biggest = max((state.nodes[name].cpus for name in partition._node_names if name in state.nodes), default=1)
+    job.node_count = job.max_nodes = max(job.node_count, -(-job.cpus // max(1, biggest)))
+
+
 # ------------------------------------------------------------------------------------------------ TRES
 
 

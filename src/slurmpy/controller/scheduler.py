@@ -38,6 +38,8 @@ Key = tuple[int, int, int]
 
 #: reasons that say nothing about the queue any more once a job is ready
 UNJUDGED = ("None", "", "BeginTime", "Dependency", "JobHeldUser", "JobHeldAdmin", "JobArrayTaskLimit", "Reservation")
+#: reasons found before nodes are looked at, so that the number of nodes is an estimate
+BEFORE_SELECTION = ("Reservation", "ReqNodeNotAvail")
 #: what Slurm says where the nodes that are up could not serve the job even if they were idle
 NODES_DOWN = "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
 
@@ -139,7 +141,7 @@ def reset_for_requeue(state: State, job: Job) -> None:
     """Bring what a start has changed back to what was asked for, before a job goes back to the queue."""
     wanted = job._tres_request
     job.cpus = wanted.get("cpu", job.cpus)
-    job.node_count = wanted.get("node", job.node_count)
+    job_sizes.show_asked(job)
     job.partition = ",".join(job._partitions) if job._partitions else job.partition
     job._allocation = {}
     job._tres_alloc = {}
@@ -285,6 +287,10 @@ def set_reason(state: State, job: Job, reason: str, description: str = "") -> No
     if job.state_reason != reason or job.state_description != description:
         if reason.startswith("JobHeld") and job.state_reason == reason:
             return  # its description says more (requeued in held state)
+        if reason.startswith(BEFORE_SELECTION) or reason.endswith(("JobsLimit", "JobsPerUserLimit")):
+            job_sizes.show_estimate(state, job)
+        elif not reason.startswith("JobHeld"):
+            job_sizes.show_asked(job)
         job.state_reason = reason
         job.state_description = description
         job.last_sched_evaluation = state.now or job.last_sched_evaluation
@@ -396,7 +402,7 @@ class _Pass:
         state, now = self.state, self.now
         reason = limits.check_start(state, job, partition)
         if reason:
-            self.reason(job, reason)
+            self.limited(job, partition, reason)
             return None
         minutes = job.time_limit if job.time_limit is not None else partition.max_time
         fence = reservations.barriers(state, job, now, minutes)
@@ -425,6 +431,18 @@ class _Pass:
         self.reason(job, *known)
         self.block(job, partition, request, known[0])
         return None
+
+    def limited(self, job: Job, partition: Partition, reason: str) -> None:
+        """A limit keeps the job waiting. Those on TRES are looked at when nodes were found: it shows how many."""
+        known = job.state_reason == reason
+        self.reason(job, reason)
+        if not known and not reason.endswith(("JobsLimit", "JobsPerUserLimit", "JobsPerAccountLimit")):
+            fence = reservations.barriers(self.state, job, self.now, job.time_limit)
+            found = select.place(
+                self.state, job, partition, self.now, closed=fence.closed, blocked=fence.blocked, within=fence.within
+            )
+            if not isinstance(found, str) and not job.max_nodes:
+                job.node_count = len(found.allocation)
 
     def limits_after(self, job: Job, partition: Partition, placement: Placement) -> str:
         """Limits once more, where the job gets more than it asked for (whole nodes)."""
@@ -497,7 +515,10 @@ class _Pass:
             reason, description = "Priority", ""
             if partition is not None:
                 reason = limits.check_start(state, job, partition) or reason
-                if job.required_nodes and reason == "Priority":
+                if reason != "Priority":
+                    self.limited(job, partition, reason)
+                    continue
+                if job.required_nodes:
                     request = job_request.of(job)
                     if any(name in state.nodes and not state.nodes[name].is_up for name in request.required):
                         reason, description = self.refused(job, partition, "ReqNodeNotAvail")
@@ -545,6 +566,7 @@ def start(state: State, job: Job, placement: Placement, partition: Partition, no
     job.preemptable_time = now
     job.state_reason = "None"
     job.state_description = ""
+    job.max_nodes = 0
     limits.on_start(state, job, now)
     for other in dependencies.on_job_start(state, job):
         state.requeue_look(other)

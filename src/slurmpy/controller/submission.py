@@ -141,7 +141,9 @@ def build_job(
     partition_access.enforce(state, job, partitions)
     limits.check_submit(state, job)
     _check_possible(state, job, partitions, now)
-    if not job.hold:
+    if job.hold:
+        job_sizes.show_estimate(state, job)
+    else:
         job.priority = priority.compute(state, job, now, partitions[0])
     return job
 
