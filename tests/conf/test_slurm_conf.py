@@ -261,3 +261,17 @@ def test_nothing_heavy_is_imported():
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     found = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, env=env)
     assert not {"re", "typing", "dataclasses", "json", "pathlib", "enum", "datetime"} & set(found.stdout.split())
+
+
+def test_parameters_that_count_as_used_are_used():
+    import re
+
+    from slurmpy.conf.cgroup_conf import CgroupConf
+    from slurmpy.conf.slurmdbd_conf import SlurmdbdConf
+
+    package = Path(slurm_conf.__file__).parents[1]
+    tables = ("slurm_parameters.py", "slurmdbd_conf.py", "cgroup_conf.py", "config_view.py", "parameters.py")
+    source = "".join(path.read_text() for path in package.rglob("*.py") if path.name not in tables)
+    words = set(re.findall(r"\w+", source))
+    for table in (TABLE, SlurmdbdConf.TABLE, CgroupConf.TABLE):
+        assert {name for name, (_, _, used) in table.items() if used} <= words

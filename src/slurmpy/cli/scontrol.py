@@ -238,9 +238,17 @@ def interactive(session: Session) -> None:
             session.error(error.message)
 
 
+def _flags_behind(argv: list[str]) -> list[str]:
+    """The arguments with a ``--`` before those of setdebugflags, whose minus signs begin no option."""
+    for at, word in enumerate(argv):
+        if matches(word, "setdebugflags", 9):
+            return [*argv[: at + 1], "--", *argv[at + 1 :]]
+    return argv
+
+
 def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """The command with its arguments; returns its exit code."""
-    parsed = COMMAND.parse(argv, env)
+    parsed = COMMAND.parse(_flags_behind(list(argv)), env)
     session = Session(parsed, env)
     if session.encoding:
         from .json_output import check

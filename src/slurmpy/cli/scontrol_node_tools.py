@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..core.errors import SlurmError
-from ..core.ids import step_name
+from ..core.ids import STEP_INTERACTIVE, step_name
 from .scontrol import too_many
 
 TYPE_CHECKING = False
@@ -46,7 +46,8 @@ def _steps(session: Session, node: str) -> list[tuple[int, int]]:
     from ..core.hostlist import expand
 
     rows = session.cluster.query("steps", ("job_id", "step_id", "nodes"), {}).rows
-    return [(job, step) for job, step, nodes in rows if node in expand(nodes)]
+    found = [(job, step) for job, step, nodes in rows if node in expand(nodes)]
+    return sorted(found, key=lambda one: (one[1] < STEP_INTERACTIVE, one))  # batch steps first
 
 
 def listjobs(session: Session, words: list[str]) -> None:

@@ -115,7 +115,11 @@ def jobs(session: Session, words: list[str]) -> None:
         session.code = 1 if text else session.code
         return
     view = view_of(session, answer.meta["now"])
-    session.out("".join(scontrol_job.show(job, view) for job in records(answer, JobInfo)))
+    jobs_found = list(records(answer, JobInfo))
+    if text and any(job.array_job_id for job in jobs_found):
+        # an array as slurmctld keeps it: what waits, then its tasks, the newest first
+        jobs_found.sort(key=lambda job: (job.job_id != job.array_job_id, -job.job_id))
+    session.out("".join(scontrol_job.show(job, view) for job in jobs_found))
 
 
 def steps(session: Session, words: list[str]) -> None:

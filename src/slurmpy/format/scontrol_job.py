@@ -202,16 +202,15 @@ def _times(job: JobInfo, view: View) -> list[str]:
     if job.resize_time:
         lines.append(f"ResizeTime={view.time(job.resize_time)}")
     lines.append(f"StartTime={view.time(job.start_time)} EndTime={ended} Deadline={view.time(job.deadline, 'N/A')}")
-    if view.preemption and (job.preemptable_time or job.preempt_time):
-        lines.append(
-            f"PreemptEligibleTime={view.time(job.preemptable_time)} PreemptTime={view.time(job.preempt_time, 'None')}"
-        )
+    if view.preemption and job.job_state & JobState.BASE != JobState.PENDING:
+        eligible = view.time(job.preemptable_time or job.start_time)
+        lines.append(f"PreemptEligibleTime={eligible} PreemptTime={view.time(job.preempt_time, 'None')}")
     if job.cron:
         lines.append(f'CronJob=Yes CrontabSpec="{job.cron}"')
     lines.append(
         f"SuspendTime={view.time(job.suspend_time, 'None')} SecsPreSuspend={job.pre_sus_time} "
         f"LastSchedEval={view.time(job.last_sched_evaluation)}"
-        + (f" Scheduler={job.scheduler}" if job.scheduler else "")
+        f" Scheduler={job.scheduler or 'Main'}"
     )
     return lines
 
