@@ -74,6 +74,9 @@ def test_file_names_and_open_modes(cluster: Cluster) -> None:
     node.call("launch_batch_job", **batch(45, "true", cwd=str(place)))
     cluster.controller.heard("complete_batch_job", job_id=45)
     assert (place / "slurm-45.out").exists()
+    node.call("launch_batch_job", **batch(47, "echo made", cwd=str(place), standard_output="new/place/%j"))
+    cluster.controller.heard("complete_batch_job", job_id=47)
+    assert (place / "new/place/47").read_text() == "made\n"
     (place / "in").write_text("input\n")
     node.call("launch_batch_job", **batch(46, "cat", cwd=str(place), standard_input="in"))
     cluster.controller.heard("complete_batch_job", job_id=46)
@@ -82,7 +85,7 @@ def test_file_names_and_open_modes(cluster: Cluster) -> None:
 
 def test_what_cannot_be_started(cluster: Cluster) -> None:
     node = cluster.node()
-    node.call("launch_batch_job", **batch(1, "true", standard_output="/nodir/out"))
+    node.call("launch_batch_job", **batch(1, "true", standard_output="/dev/null/out"))
     assert cluster.controller.heard("complete_batch_job", job_id=1)["exit_code"] == 53
     end, out = run(cluster, 2, "#!/no/interp\necho")
     assert end["exit_code"] == 2 << 8

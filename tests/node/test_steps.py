@@ -247,16 +247,16 @@ def test_left_over_processes_do_not_hold_the_step(cluster: Cluster) -> None:
 
 def test_files_that_cannot_be_opened(cluster: Cluster) -> None:
     srun = Srun(cluster)
-    assert srun.run("true", output="/nodir/x") == (
-        1, "", "srun: error: Could not open stdout file /nodir/x: No such file or directory\n"
+    assert srun.run("true", output="/dev/null/x") == (
+        1, "", "srun: error: Could not open stdout file /dev/null/x: Not a directory\n"
     )  # fmt: skip
     assert cluster.controller.heard("kill_step", step_id=0)["signal"] == 9
     cluster.node().call("terminate_step", job_id=5, step_id=0)
     cluster.controller.heard("step_complete", step_id=0)
-    assert srun.run("true", output="/nodir/x%t") == (
+    assert srun.run("true", output="/dev/null/x%t") == (
         1,
         "",
-        "slurmstepd-n1: error: Could not open output file /nodir/x0: No such file or directory\n"
+        "slurmstepd-n1: error: Could not open output file /dev/null/x0: Not a directory\n"
         "srun: error: n1: task 0: Exited with exit code 1\n",
     )
     cluster.node().call("terminate_step", job_id=5, step_id=7)  # revoked before srun came with its launch

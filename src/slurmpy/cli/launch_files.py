@@ -127,7 +127,11 @@ class Files:
             return ("relay", None), None, path
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_APPEND if self._append else os.O_TRUNC)
         try:
-            descriptor = os.open(path, flags, 0o666)
+            try:
+                descriptor = os.open(path, flags, 0o666)
+            except FileNotFoundError:  # its directory is made, as Slurm does
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                descriptor = os.open(path, flags, 0o666)
         except OSError as error:
             raise SlurmError("SLURM_ERROR", f"Could not open {what} file {path}: {error.strerror}") from error
         self._opened.append(descriptor)

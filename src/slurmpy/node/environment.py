@@ -112,9 +112,6 @@ def of_job(launch: Mapping[str, Any]) -> dict[str, str]:
                 result[name] = str(job[field])
     if job.get("het_size"):
         result["SLURM_HET_SIZE"] = str(job["het_size"])
-    _, indices = _gpus(launch["job_gres"])
-    if indices:
-        result["SLURM_JOB_GPUS"] = ",".join(map(str, indices))
     return result
 
 
@@ -170,6 +167,9 @@ def of_batch(launch: Mapping[str, Any]) -> dict[str, str]:
     ):
         if request.get(field) is not None:
             result[name] = str(request[field])
+    _, indices = _gpus(launch["job_gres"])
+    if indices:
+        result["SLURM_JOB_GPUS"] = ",".join(map(str, indices))
     if request.get("overcommit"):
         result["SLURM_OVERCOMMIT"] = "1"
     result.update(_of_devices(launch))

@@ -127,9 +127,12 @@ class Service:
     # ---------------------------------------------------------------- signalling and ending
 
     async def signal_step(self, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
-        step = self._slurmd.step(int(args["job_id"]), int(args["step_id"]))
+        job_id, step_id, number = int(args["job_id"]), int(args["step_id"]), int(args["signal"])
+        if number == 9 and self._is_trusted(peer) and not self._slurmd.has_step(job_id, step_id):
+            self._slurmd.revoke_step(job_id, step_id)
+            return {}
+        step = self._slurmd.step(job_id, step_id)
         self._may_touch(peer, step)
-        number = int(args["signal"])
         if number == 9:
             return await self._slurmd.ask(step, {"what": "kill", "reason": args.get("reason") or "cancelled"})
         return await self._slurmd.ask(step, {"what": "signal", "signal": number})

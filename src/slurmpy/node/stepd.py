@@ -140,7 +140,10 @@ class Step:
         else:
             arguments = launch["arguments"]
         prologs = [path for path in (launch["site_task_prolog"], launch.get("task_prolog")) if path]
-        return Program(arguments, launch["directory"], launch["umask"], launch["limits"], self.prefix, prologs)
+        limits = dict(launch["limits"])
+        if launch["memory"]:
+            limits["RLIMIT_RSS"] = launch["memory"] << 20  # a hint, as Slurm gives it; the kernel enforces none
+        return Program(arguments, launch["directory"], launch["umask"], limits, self.prefix, prologs)
 
     def _start_tasks(self) -> None:
         common = environment.of_batch(self.launch) if self.is_batch else environment.of_step(self.launch)

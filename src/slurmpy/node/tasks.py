@@ -256,7 +256,11 @@ def open_for_output(path: str, append: bool) -> int:
     """Opens a task's output file; called within `Identity.files`. Raises OSError; so does a pipe that nobody reads,
     because slurmstepd must not wait."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | (os.O_APPEND if append else os.O_TRUNC)
-    return _waiting(os.open(path, flags | os.O_NONBLOCK, 0o666))
+    try:
+        return _waiting(os.open(path, flags | os.O_NONBLOCK, 0o666))
+    except FileNotFoundError:  # its directory is made, as Slurm does
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return _waiting(os.open(path, flags | os.O_NONBLOCK, 0o666))
 
 
 def _waiting(descriptor: int) -> int:
