@@ -18,11 +18,13 @@ SLURM_CONF = {
     "AuthInfo": "socket=PATH of munged, ttl=SECONDS of signed messages, use_client_ids.",
     "AuthType": "How daemons and commands on other hosts prove who they are: auth/slurm (a key file that the hosts "
     "share, slurm.key beside slurm.conf) or auth/munge. On one host the kernel vouches for the peer.",
-    "BatchStartTimeout": "How long a node may take to start a batch job before the job counts as lost.",
+    "BackupAddr": "Address of BackupController.",
+    "BackupController": "Older spelling of a second SlurmctldHost.",
     "ClusterName": "The cluster's name. Required.",
     "CommunicationParameters": "Among others socket_dir=DIRECTORY (where the sockets of this host are) and no_tcp "
     "(listen on sockets only), both slurmpy's own.",
-    "CompleteWait": "How long pending jobs leave nodes alone on which a job is completing.",
+    "ControlAddr": "Address of ControlMachine.",
+    "ControlMachine": "Older spelling of SlurmctldHost.",
     "CredType": "cred/slurm: credentials of steps are signed with the cluster's key.",
     "DebugFlags": "Subjects of which slurmctld logs more.",
     "DefMemPerCPU": "Memory for each CPU of a job that asks for none, in MiB; 0: all of the node's.",
@@ -36,7 +38,6 @@ SLURM_CONF = {
     "EpilogSlurmctld": "Program that slurmctld runs when a job has ended.",
     "FirstJobId": "Number of the first job.",
     "GresTypes": "Kinds of generic resources, joined by commas: gpu, shard, license-like ones of your own.",
-    "HealthCheckInterval": "Seconds between health checks of the nodes; 0: none.",
     "InactiveLimit": "How long an allocation may outlive the srun or salloc that asked for it; 0: for ever.",
     "InteractiveStepOptions": "Options of the srun that salloc starts with LaunchParameters=use_interactive_step.",
     "JobAcctGatherFrequency": "How often the use of a job is measured: seconds, or task=SECONDS; 0: only at its end.",
@@ -51,13 +52,11 @@ SLURM_CONF = {
     "MailDomain": "Appended to user names that get mail.",
     "MailProg": "Program that sends mail about jobs.",
     "MaxArraySize": "One more than the highest index of a job array.",
-    "MaxBatchRequeue": "So many failed starts put a batch job on hold.",
     "MaxJobCount": "How many jobs slurmctld keeps, finished ones included.",
     "MaxJobId": "Highest job number before they start again at FirstJobId.",
     "MaxMemPerCPU": "Most memory for each CPU, in MiB; a job that wants more gets more CPUs. 0: no limit.",
     "MaxMemPerNode": "Most memory on a node, in MiB; 0: no limit.",
     "MaxStepCount": "Most steps of a job.",
-    "MaxTasksPerNode": "Most tasks of a step on a node.",
     "MessageTimeout": "Seconds to wait for an answer.",
     "MinJobAge": "Seconds for which a finished job stays in slurmctld's memory.",
     "OverTimeLimit": "Minutes by which jobs may exceed their time limit.",
@@ -67,8 +66,6 @@ SLURM_CONF = {
     "PriorityCalcPeriod": "How often usage decays.",
     "PriorityDecayHalfLife": "Time after which usage counts half.",
     "PriorityFavorSmall": "Small jobs get the priority for size.",
-    "PriorityFlags": "Variants of the priority: ACCRUE_ALWAYS, CALCULATE_RUNNING, FAIR_TREE, MAX_TRES, SMALL_RELATIVE_"
-    "TO_TIME...",
     "PriorityMaxAge": "Age at which a job has its full priority for age.",
     "PriorityType": "priority/multifactor (weighted factors) or priority/basic (first in, first out).",
     "PriorityUsageResetPeriod": "When usage is cleared: NONE, NOW, DAILY, WEEKLY, MONTHLY, QUARTERLY, YEARLY.",
@@ -83,11 +80,9 @@ SLURM_CONF = {
     "ProctrackType": "How processes of a step are kept track of: proctrack/cgroup or proctrack/linuxproc.",
     "Prolog": "Program that each node runs as root before a job's first step there.",
     "PrologSlurmctld": "Program that slurmctld runs before a job starts.",
-    "PropagateResourceLimits": "Limits of the submitting shell that jobs inherit: ALL, NONE, names.",
-    "PropagateResourceLimitsExcept": "Limits that jobs do not inherit.",
+    "RebootProgram": "Program that scontrol reboot runs on a node.",
     "RequeueExit": "Exit codes after which a batch job is requeued: 1,5-9.",
     "RequeueExitHold": "Exit codes after which it is requeued and held.",
-    "ResvOverRun": "Minutes by which jobs may outlive their reservation.",
     "ReturnToService": "0: a node that was down stays down; 1: it returns if it was only out of reach; 2: always.",
     "SchedulerParameters": "Settings of the scheduler, joined by commas: bf_interval=, bf_window=, "
     "default_queue_depth=, max_script_size=, sched_interval= and others.",
@@ -100,10 +95,8 @@ SLURM_CONF = {
     "SlurmctldDebug": "How much slurmctld logs: quiet, fatal, error, info, verbose, debug to debug5.",
     "SlurmctldHost": "Host of slurmctld, with its address in parentheses if that differs.",
     "SlurmctldLogFile": "slurmctld's log.",
-    "SlurmctldParameters": "Settings of slurmctld, joined by commas.",
     "SlurmctldPidFile": "File with slurmctld's process number.",
     "SlurmctldPort": "slurmctld's port.",
-    "SlurmctldTimeout": "Seconds until a backup controller takes over.",
     "SlurmdDebug": "How much slurmd logs.",
     "SlurmdLogFile": "slurmd's log; %n is the node's name, %h the host's.",
     "SlurmdParameters": "config_overrides: the node is what slurm.conf says, not what slurmd finds.",
@@ -118,9 +111,7 @@ SLURM_CONF = {
     "TaskProlog": "Program run as the user before each task; lines «export NAME=value» change the task's environment.",
     "TmpFS": "Directory whose file system is a node's temporary disk.",
     "TrackWCKey": "Account by workload keys.",
-    "TreeWidth": "How many nodes slurmctld speaks to at once.",
     "UnkillableStepTimeout": "Seconds after SIGKILL until a step counts as unkillable and its node is drained.",
-    "VSizeFactor": "Limit of virtual memory in percent of the memory asked for; 0: none.",
     "WaitTime": "Seconds that srun waits for the other tasks after the first has ended; 0: for ever.",
 }
 
@@ -234,7 +225,5 @@ SLURMDBD_CONF = {
 }
 
 CGROUP_CONF: dict[str, str] = {
-    "CgroupMountpoint": "Where cgroups are mounted.",
-    "CgroupPlugin": "autodetect, cgroup/v1, cgroup/v2 or disabled.",
     "ConstrainRAMSpace": "Confine steps to their memory.",
 }
