@@ -13,7 +13,6 @@ pytestmark = pytest.mark.skipif(bool(golden.MISSING), reason=golden.MISSING or "
 #: what cannot come from these records, and why
 LEFT_OUT = {
     "array": "Slurm forgets the last task of an array with a step; so would nobody else",
-    "O-STDIN": "a job of scrontab has no standard input, which the JSON does not tell",
     "array-l": "as array",
     "env-SQUEUE_ARRAY": "as array",
     "h": "without a header nothing tells which column is a duration",

@@ -277,8 +277,14 @@ def standard_error(context: Context, pattern: str, batch: bool, folder: str, *id
     return _path(context, pattern, folder, ids)
 
 
-def standard_input(context: Context, pattern: str, batch: bool, folder: str, *ids: Any) -> str:
-    return _path(context, pattern or ("/dev/null" if batch else ""), folder, ids)
+def standard_input(context: Context, cron: str, pattern: str, batch: bool, folder: str, *ids: Any) -> str:
+    """A job of a crontab has none, which is to say /dev/null too."""
+    return _path(context, pattern or ("/dev/null" if batch and not cron else ""), folder, ids)
+
+
+def session(context: Context, value: int) -> str:
+    """A session id, as a signed number."""
+    return str(value - 0x100000000 if value > 0x7FFFFFFF else value)
 
 
 def _path(context: Context, pattern: str, folder: str, ids: tuple[Any, ...]) -> str:
