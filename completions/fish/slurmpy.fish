@@ -343,6 +343,28 @@ complete -c scontrol -s h -l help -d 'Show this help and exit'
 complete -c scontrol -l usage -d 'Show the short usage message and exit'
 complete -c scontrol -s V -l version -d 'Show the release of Slurm and exit'
 
+complete -c scrontab -s e -l edit -d 'Edit the crontab with $VISUAL or $EDITOR'
+complete -c scrontab -s l -l list -d 'Print the crontab'
+complete -c scrontab -s r -l remove -d 'Remove the crontab: its jobs are cancelled, those that run do not come back'
+complete -c scrontab -s u -l user -d 'That user'\''s crontab' -x -a '(__fish_complete_users)'
+complete -c scrontab -s v -l verbose -d 'Say more'
+complete -c scrontab -l help -d 'Show this help and exit'
+complete -c scrontab -l usage -d 'Show the short usage message and exit'
+complete -c scrontab -l version -d 'Show the release of Slurm and exit'
+
+complete -c sdiag -s a -l all -d 'All statistics (the default)'
+complete -c sdiag -s M -l cluster -d 'Only this cluster, if it is named among CLUSTERS' -x
+complete -c sdiag -l clusters -d 'Same as --cluster' -x
+complete -c sdiag -l json -d 'Print JSON, by this version of the data parser'
+complete -c sdiag -s r -l reset -d 'Set the counters to zero'
+complete -c sdiag -s i -l sort-by-id -d 'Calls in the order of their numbers'
+complete -c sdiag -s t -l sort-by-time -d 'The calls that took longest in all first'
+complete -c sdiag -s T -l sort-by-time2 -d 'The calls that take longest on average first'
+complete -c sdiag -l yaml -d 'Print YAML, by this version of the data parser'
+complete -c sdiag -s h -l help -d 'Show this help and exit'
+complete -c sdiag -l usage -d 'Show the short usage message and exit'
+complete -c sdiag -s V -l version -d 'Show the release of Slurm and exit'
+
 complete -c sinfo -f
 complete -c sinfo -s a -l all -d 'Also hidden partitions and those that your group may not use'
 complete -c sinfo -s M -l clusters -d 'Only this cluster, if it is named among CLUSTERS' -x
@@ -377,6 +399,28 @@ complete -c sinfo -l yaml -d 'Print YAML, by this version of the data parser'
 complete -c sinfo -l help -d 'Show this help and exit'
 complete -c sinfo -l usage -d 'Show the short usage message and exit'
 complete -c sinfo -s V -l version -d 'Show the release of Slurm and exit'
+
+complete -c sprio -s M -l cluster -d 'Only this cluster'\''s jobs, if it is named among CLUSTERS' -x
+complete -c sprio -l clusters -d 'Same as --cluster' -x
+complete -c sprio -l federation -d 'Jobs of all clusters of the federation, if the cluster is in one'
+complete -c sprio -s o -l format -d 'What a line holds: text with %[[.]WIDTH]LETTER fields; a dot justifies to the right' -x
+complete -c sprio -l helpformat -d 'List the letters for --format'
+complete -c sprio -s j -l jobs -d 'Only these jobs (comma-separated)' -a '(__slurmpy_ask sprio job)'
+complete -c sprio -l local -d 'Only jobs of this cluster, even if it is in a federation'
+complete -c sprio -s l -l long -d 'All columns'
+complete -c sprio -s h -l noheader -d 'No header line'
+complete -c sprio -s n -l norm -d 'Factors between 0 and 1 instead of parts of the priority'
+complete -c sprio -s p -l partition -d 'Only jobs in these partitions' -x -a '(__slurmpy_ask sprio partition)'
+complete -c sprio -l sibling -d 'Jobs of a federation once for every cluster'
+complete -c sprio -l sib -d 'Same as --sibling'
+complete -c sprio -s S -l sort -d 'Order by these letters of --format, the most important first; '\''-'\'' turns one round' -x
+complete -c sprio -s u -l user -d 'Only jobs of these users (names or ids)' -x -a '(__fish_complete_users)'
+complete -c sprio -l users -d 'Same as --user' -x
+complete -c sprio -s v -l verbose -d 'Say what was asked for'
+complete -c sprio -s w -l weights -d 'The weights of the factors, as configured'
+complete -c sprio -l help -d 'Show this help and exit'
+complete -c sprio -l usage -d 'Show the short usage message and exit'
+complete -c sprio -s V -l version -d 'Show the release of Slurm and exit'
 
 complete -c squeue -f
 complete -c squeue -s A -l accounts -d 'Only jobs of these accounts (comma-separated)' -x -a '(__slurmpy_ask squeue account)'
@@ -550,3 +594,38 @@ complete -c srun -l whole -d 'The step gets all of the job'\''s resources'
 complete -c srun -s h -l help -d 'Show this help and exit'
 complete -c srun -l usage -d 'Show the short usage message and exit'
 complete -c srun -s V -l version -d 'Show the release of Slurm and exit'
+
+complete -c sshare -s A -l accounts -d 'Only these accounts (comma-separated)' -x -a '(__slurmpy_ask sshare account)'
+complete -c sshare -s a -l all -d 'The associations of all users'
+complete -c sshare -s M -l cluster -d 'Only this cluster, if it is named among CLUSTERS' -x
+complete -c sshare -l clusters -d 'Same as --cluster' -x
+complete -c sshare -s o -l format -d 'The fields to print, comma-separated, each with %[-]WIDTH if you like (see --helpformat)' -x
+complete -c sshare -s e -l helpformat -d 'List the fields for --format'
+complete -c sshare -l json -d 'Print JSON, by this version of the data parser'
+complete -c sshare -s l -l long -d 'Also normalised usage and the rank among siblings'
+complete -c sshare -s n -l noheader -d 'No header'
+complete -c sshare -s p -l parsable -d 'Bars between the fields and behind the last'
+complete -c sshare -s P -l parsable2 -d 'Bars between the fields'
+complete -c sshare -s m -l partition -d 'The partition of an association, if it has one'
+complete -c sshare -s U -l Users -d 'Only associations of users, not the accounts'\'' own'
+complete -c sshare -s u -l users -d 'The associations of these users (comma-separated)' -x -a '(__fish_complete_users)'
+complete -c sshare -s v -l verbose -d 'Say what was asked for'
+complete -c sshare -l yaml -d 'Print YAML, by this version of the data parser'
+complete -c sshare -l help -d 'Show this help and exit'
+complete -c sshare -l usage -d 'Show the short usage message and exit'
+complete -c sshare -s V -l version -d 'Show the release of Slurm and exit'
+
+complete -c sstat -s a -l allsteps -d 'All steps of a job that is given without a step'
+complete -c sstat -s o -l format -d 'The fields to print, comma-separated, each with %[-]WIDTH if you like (see --helpformat)' -x
+complete -c sstat -l fields -d 'Same as --format' -x
+complete -c sstat -s e -l helpformat -d 'List the fields for --format'
+complete -c sstat -s j -l jobs -d 'The jobs or steps (12, 12.0, 12.batch; comma-separated)' -x -a '(__slurmpy_ask sstat job)'
+complete -c sstat -l noconvert -d 'Leave sizes in their own unit'
+complete -c sstat -s n -l noheader -d 'No header'
+complete -c sstat -s p -l parsable -d 'Bars between the fields and behind the last'
+complete -c sstat -s P -l parsable2 -d 'Bars between the fields'
+complete -c sstat -s i -l pidformat -d 'The processes of each step'
+complete -c sstat -s v -l verbose -d 'Say more'
+complete -c sstat -s h -l help -d 'Show this help and exit'
+complete -c sstat -l usage -d 'Show the short usage message and exit'
+complete -c sstat -s V -l version -d 'Show the release of Slurm and exit'

@@ -225,3 +225,18 @@ def test_export_file(tmp_path):
     file = tmp_path / "env"
     file.write_bytes(b"A=1\0B=two words\0nonsense\0C=\xff\0")
     assert job_environment.from_file(str(file), "sbatch") == {"A": "1", "B": "two words", "C": "\udcff"}
+
+
+def test_components_inherit():
+    command = COMMANDS["sbatch"].COMMAND
+    at = Reading("sbatch", 1_795_000_000, "/tmp", 0)
+    argv = "-J a -H -n4 -t5 --mem=7 -p x : -n2 -t6 : -J b run.sh arg"
+    lines = request.component_lines(command, argv.split())
+    found = request.components_of(command, at, lines, {"SBATCH_TIMELIMIT": "9", "SBATCH_QOS": "low"})
+    assert lines[-1].operands == ["run.sh", "arg"]
+    assert [one.get("job-name") for one in found] == ["a", "a", "b"]
+    assert [one.get("time") for one in found] == [5, 6, 6]
+    assert [one.get("ntasks") for one in found] == [4, 2, None]
+    assert [one.get("mem") for one in found] == [7, 7, 7]
+    assert [one.get("partition") for one in found] == ["x", None, None]
+    assert all(one.get("hold") and one.get("qos") == "low" for one in found)

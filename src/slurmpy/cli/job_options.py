@@ -27,6 +27,20 @@ RIVALS_IN_ENVIRONMENT = {
 }
 
 
+#: what a component of a heterogeneous job takes over from the one before it
+INHERITED = frozenset(
+    {
+        "account", "acctg-freq", "begin", "bell", "chdir", "clusters", "comment", "container", "container-id",
+        "context", "deadline", "delay-boot", "dependency", "error",
+        "export", "export-file", "extra", "get-user-env", "gid",
+        "hold", "immediate", "input", "job-name", "jobid", "kill-command", "kill-on-invalid-dep", "mcs-label", "mem",
+        "nice", "no-bell", "no-kill", "no-requeue", "no-shell", "open-mode", "output", "parsable", "priority",
+        "profile", "propagate", "qos", "quiet", "reboot", "requeue", "reservation", "signal", "stepmgr", "test-only",
+        "time", "time-min", "uid", "verbose", "wait", "wait-all-nodes", "wckey", "wrap",
+    }
+)  # fmt: skip
+
+
 class JobOptions:
     """Values by option name (long, without dashes), as `options.values` reads them."""
 
@@ -85,6 +99,16 @@ class JobOptions:
         self.values[name] = self.counts[name]
         self.rows[name] = one.option
         self.origins[name] = one.origin
+
+    def inherit(self, before: JobOptions) -> None:
+        """Takes over what holds for the component behind `before` too, unless that says otherwise."""
+        for name in INHERITED & before.values.keys():
+            self.values[name] = before.values[name]
+            self.raw[name] = before.raw.get(name)
+            self.origins[name] = before.origins[name]
+            if name in before.counts:
+                self.counts[name] = before.counts[name]
+        self.rows.update((key, row) for key, row in before.rows.items() if row.name in self.values)
 
     @property
     def verbose(self) -> int:

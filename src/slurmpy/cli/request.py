@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..rpc.cluster import Cluster
-    from .command import Command
+    from .command import Command, Given
 
 #: messages by level: printed if so many -v were given
 LEVELS = {"fatal": -9, "error": -9, "warning": -1, "info": 0, "verbose": 1, "debug": 2, "debug2": 3}
@@ -72,16 +72,35 @@ def reading(program: str) -> Reading:
     return Reading(program, time.time(), cwd, os.getuid())
 
 
-def options_of(command: Command, at: Reading, passes: Iterable[Iterable[object]]) -> JobOptions:
-    """Options from several origins, the weakest first; checked."""
+def options_of(
+    command: Command, at: Reading, passes: Iterable[Iterable[Given]], before: JobOptions | None = None
+) -> JobOptions:
+    """Options from several origins, the weakest first; checked. `before` is the component in front, if there is one."""
     options = JobOptions(command, at)
+    if before is not None:
+        options.inherit(before)
+    settled = frozenset(options.values)
     for given in passes:
-        options.apply(given)  # type: ignore[arg-type]
+        # what a variable says has been weighed against the line already where it was inherited
+        options.apply(one for one in given if one.origin != "environment" or one.option.name not in settled)
     for level, message in at.notes:
         write(sys.stderr, line(at.program, message, level))
     at.notes.clear()
     options.check()
     return options
+
+
+def components_of(
+    command: Command, at: Reading, lines: Sequence[Parsed], env: Mapping[str, str], script: Sequence[list[Given]] = ()
+) -> list[JobOptions]:
+    """The options of every component: of the script, the environment and the command line, in this order."""
+    from_env = command.from_environment(env)
+    found: list[JobOptions] = []
+    for number in range(max(len(lines), len(script))):
+        own = script[number] if number < len(script) else []
+        typed = lines[number].given if number < len(lines) else []
+        found.append(options_of(command, at, (own, from_env, typed), found[-1] if found else None))
+    return found
 
 
 def warn_all(messages: Messages, warnings: Iterable[tuple[str, str]]) -> None:

@@ -34,8 +34,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     lines = request.component_lines(COMMAND, argv)
     command = lines[-1].operands
     at = request.reading("salloc")
-    from_env = COMMAND.from_environment(env)
-    components = [request.options_of(COMMAND, at, (from_env, one.given)) for one in lines]
+    components = request.components_of(COMMAND, at, lines, env)
     first = components[0]
     messages = request.Messages("salloc", first.verbose, first.quiet)
     cluster = request.early("salloc", components, messages)

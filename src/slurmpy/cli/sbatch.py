@@ -33,12 +33,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     script, name = read_script(lines[-1].get("wrap"), operands, env)
     at = request.reading("sbatch")
     from_script = script_options(script, name, ignore_pbs=any("ignore-pbs" in one for one in lines))
-    from_env = COMMAND.from_environment(env)
-    components = []
-    for number in range(max(len(lines), len(from_script))):
-        own = from_script[number] if number < len(from_script) else []
-        typed = lines[number].given if number < len(lines) else []
-        components.append(request.options_of(COMMAND, at, (own, from_env, typed)))
+    components = request.components_of(COMMAND, at, lines, env, from_script)
     first = components[0]
     messages = request.Messages("sbatch", first.verbose, first.quiet)
     cluster = request.early("sbatch", components, messages)

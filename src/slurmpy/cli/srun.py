@@ -37,8 +37,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         return 0
     command = lines[-1].operands
     at = request.reading("srun")
-    from_env = COMMAND.from_environment(env)
-    components = [request.options_of(COMMAND, at, (from_env, one.given)) for one in lines]
+    components = request.components_of(COMMAND, at, lines, env)
     first = components[0]
     if not command:
         raise first.stop("No command given to execute.", 1, "fatal")

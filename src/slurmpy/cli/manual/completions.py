@@ -138,7 +138,7 @@ def bash() -> str:
                 takes += [f"{word}=:job" for word in (row.short, row.long) if word]
             elif words_of(row):
                 takes.append(f"{row.long}={words_of(row)}")
-        operands = OPERANDS[name]
+        operands = OPERANDS.get(name, "file")
         if operands == "words":
             operands = " ".join(keywords(command) + entities(name))
         out.append(f"    {name})\n        options={quoted(' '.join(spelled))}\n")
@@ -215,7 +215,7 @@ def zsh() -> str:
             if row.short:
                 glued = {"no": "", "required": "+", "optional": "-"}[row.argument]
                 out.append(f"        '{star}{row.short}{glued}{meaning}{value}' \\\n")
-        operands = OPERANDS[name]
+        operands = OPERANDS.get(name, "file")
         if operands == "words":
             words = " ".join(keywords(command) + entities(name))
             out.append(f"        '*::word:({words})' ;;\n")
@@ -241,7 +241,7 @@ def fish() -> str:
     for name in COMMANDS:
         command = table(name)
         out.append("\n")
-        operands = OPERANDS[name]
+        operands = OPERANDS.get(name, "file")
         if operands == "job":
             out.append(f"complete -c {name} -f -a '(__slurmpy_ask {name} job)'\n")
         elif operands == "words":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 
+from .. import options
 from ..help import groups
 from . import parameters, prose
 from .roff import Page, bold, escape, italic
@@ -15,8 +17,14 @@ if TYPE_CHECKING:
 
     from ..command import Command, Option
 
-#: commands with a table of options in `slurmpy.cli.options.NAME`
-COMMANDS = ("sacct", "sacctmgr", "salloc", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun")
+
+def _commands() -> tuple[str, ...]:
+    """The commands that have a table: the modules of `slurmpy.cli.options` with a COMMAND."""
+    names = sorted(module.name for module in pkgutil.iter_modules(options.__path__))
+    return tuple(name for name in names if hasattr(importlib.import_module(f"{options.__name__}.{name}"), "COMMAND"))
+
+
+COMMANDS = _commands()
 LETTERS = {"sbatch": "b", "salloc": "a", "srun": "r"}
 
 
@@ -51,9 +59,15 @@ def option_head(row: Option) -> str:
     return f"{short}{bold(row.long)}{value[row.argument]}"
 
 
+def summary(about: str) -> str:
+    """The first sentence of a text, as the line of a NAME section."""
+    first = " ".join(about.split()).partition(". ")[0].rstrip(".")
+    return first[:1].lower() + first[1:]
+
+
 def command_page(command: Command) -> str:
     name = command.name
-    page = Page(name, 1, prose.SUMMARY[name])
+    page = Page(name, 1, prose.SUMMARY.get(name) or summary(command.about))
     page.section("Synopsis")
     page.raw(f"{bold(name)} {escape(command.usage)}")
     page.section("Description")
@@ -158,7 +172,22 @@ def daemon_options() -> dict[str, list[tuple[str, str, str]]]:
         head, _, text = line.strip().partition("  ")
         names, _, argument = head.partition(" ")
         accounting.append((names, argument, text.strip()))
-    return {"slurmctld": controller, "slurmd": node, "slurmdbd": accounting}
+    found = {"slurmctld": controller, "slurmd": node, "slurmdbd": accounting}
+    from ...rest import main as slurmrestd
+
+    found["slurmrestd"] = [
+        (", ".join(word for word in (f"-{letter}" if letter else "", f"--{long}" if long else "") if word), value, text)
+        for letter, long, value, text in slurmrestd.OPTIONS
+    ]
+    return found
+
+
+def daemon_variables(name: str) -> list[tuple[str, str]]:
+    if name != "slurmrestd":
+        return []
+    from ...rest import main as slurmrestd
+
+    return [(variable, f"As {option}.") for variable, option in slurmrestd.ENVIRONMENT.items()]
 
 
 def daemon_page(name: str, rows: list[tuple[str, str, str]]) -> str:
@@ -171,6 +200,11 @@ def daemon_page(name: str, rows: list[tuple[str, str, str]]) -> str:
     for names, argument, text in rows:
         heads = ", ".join(bold(word.strip()) for word in names.split(","))
         page.item(heads + (f" {italic(argument)}" if argument else ""), sentence(text))
+    variables = daemon_variables(name)
+    if variables:
+        page.section("Environment")
+        for variable, meaning in variables:
+            page.item(bold(variable), sentence(meaning))
     page.section("Files")
     for file in prose.FILES[name]:
         page.item(bold(file), first_sentence(prose.CONFIGURATION[file]))

@@ -14,13 +14,15 @@ SUMMARY = {
     "slurmctld": "the controller daemon",
     "slurmd": "the daemon of a node",
     "slurmdbd": "the accounting daemon",
+    "slurmrestd": "the REST daemon",
     "slurmpy": "the pocket cluster by hand",
     "squeue": "show jobs and steps",
     "srun": "run parallel tasks",
 }
 
 ABOUT = {
-    "slurmctld": """Keeps the queue, chooses which jobs run where, and starts them. All other programs ask it.
+    "slurmctld": """Keeps the queue, chooses which jobs run where, and starts them. All other
+programs ask it.
 
 Its state is in StateSaveLocation; killed at any moment, it comes back with every job it has acknowledged. Started
 without
@@ -30,6 +32,8 @@ configuration again.""",
     on one host, one for each node name (-N). Steps outlive it: started again, it finds them.""",
     "slurmdbd": """Keeps the accounts of a cluster in a database: users, associations, QOS, jobs and steps. Without
     another configuration the database is an SQLite file.""",
+    "slurmrestd": """Answers HTTP requests about jobs, nodes, accounts and the rest of a cluster, and changes them,
+by the OpenAPI document that it serves at /openapi/v3. It listens on a unix socket or a port and keeps nothing itself.""",
 }
 
 #: what each daemon reads
@@ -37,6 +41,7 @@ FILES = {
     "slurmctld": ("slurm.conf", "gres.conf"),
     "slurmd": ("slurm.conf", "gres.conf", "cgroup.conf"),
     "slurmdbd": ("slurmdbd.conf",),
+    "slurmrestd": ("slurm.conf",),
 }
 
 #: variables that a job or task finds: (name, meaning, which programs' man pages list it: b sbatch, a salloc, r srun)
@@ -151,5 +156,5 @@ n[1-4,7]."""
 SEE_ALSO = (
     "sacct(1)", "sacctmgr(1)", "salloc(1)", "sbatch(1)", "scancel(1)", "scontrol(1)", "sinfo(1)", "slurmpy(1)",
     "squeue(1)", "srun(1)", "slurm.conf(5)", "gres.conf(5)", "slurmdbd.conf(5)", "cgroup.conf(5)", "slurmctld(8)",
-    "slurmd(8)", "slurmdbd(8)",
+    "slurmd(8)", "slurmdbd(8)", "slurmrestd(8)",
 )  # fmt: skip
