@@ -46,7 +46,9 @@ def main() -> int:
     signed = credential.sign(conf, fields)
     if spec.get("spoil"):
         signed = signed[:-1] + bytes([signed[-1] ^ 1])
-    addresses = {name: {"unix": run_dir.slurmd_socket(conf, name), "host": "localhost", "port": 0} for name in nodes}
+    addresses = spec.get("addresses") or {
+        name: {"unix": run_dir.slurmd_socket(conf, name), "host": "localhost", "port": 0} for name in nodes
+    }
     reply = {**fields, "credential": signed, "node_addresses": addresses}
     if spec.get("become"):
         os.setgroups([user.pw_gid])

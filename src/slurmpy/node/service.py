@@ -45,7 +45,6 @@ class Service:
             "notify_job": self.notify_job,
             "step_stat": self.step_stat,
             "list_pids": self.list_pids,
-            "reattach": self.reattach,
         }
 
     # ---------------------------------------------------------------- who may
@@ -117,12 +116,6 @@ class Service:
         launch = launches.of_tasks(signed, args["step"], args["io"], slurmd.name, self._common())
         await slurmd.begin(launch)
         return {"tasks": launch["tasks"]}
-
-    async def reattach(self, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
-        """A new srun's address for the input and output of a running step."""
-        step = self._slurmd.step(int(args["job_id"]), int(args["step_id"]))
-        self._may_touch(peer, step)
-        return await self._slurmd.ask(step, {"what": "attach", **args["io"]})
 
     # ---------------------------------------------------------------- signalling and ending
 

@@ -68,15 +68,6 @@ class StepIo:
     def _attach(self, link: socket.socket) -> None:
         self._link = Connection(self._step.loop, link, self._frame, self._lost)
 
-    def attach(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """A new srun takes over (its predecessor must have gone). Raises OSError."""
-        if self._link is not None and self._link.alive:
-            return {"error": "the step's srun is still there"}
-        if self._step.is_batch:
-            return {"error": "a batch script has no input and output to attach to"}
-        self._attach(self._connect(request))
-        return {}
-
     def _name(self, pattern: str, task: Task) -> str:
         launch, job = self._launch, self._launch["job"]
         values = filenames.values_of(

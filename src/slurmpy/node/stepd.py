@@ -438,8 +438,6 @@ class Step:
             return {"usage": self._usage(), "pids": self._pids(), "tasks": len(self.tasks)}
         if what == "pids":
             return {"pids": self._pids(), "tasks": [(task.number, task.local, task.pid) for task in self.tasks]}
-        if what == "attach":
-            return self.io.attach(request)
         return {"error": f"unknown request {what!r}"}
 
     def _pids(self) -> list[int]:
