@@ -92,6 +92,8 @@ def dump(
     own = meta(cluster.conf, command, argv)
     if command == "squeue" and what == "jobs":
         own["when_empty"] = "Zero jobs to dump"
+    if command == "scontrol" and what == "jobs" and (where or {}).get("job_ids"):
+        own["last_update"] = 0  # as real: a job by its number is asked for without the list's time
     source = cluster if service is None else service
     yield from source.dump(what, where or {}, parser=_version(parser), encoding=encoding, meta=own)
     yield b"\n"

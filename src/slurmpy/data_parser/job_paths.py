@@ -32,6 +32,21 @@ def standard_input(job: JobInfo) -> str:
     return _absolute(job, job.standard_input or "/dev/null")
 
 
+def patterns(job: JobInfo) -> dict[str, str]:
+    """What accounting keeps: a batch job's patterns as absolute paths, defaults filled in but not the letters."""
+    if not job.batch_flag:
+        return {name: getattr(job, name) for name in ("standard_input", "standard_output", "standard_error")}
+    found = {
+        "standard_input": job.standard_input or "/dev/null",
+        "standard_output": job.standard_output or _default(job),
+        "standard_error": job.standard_error,
+    }
+    for name, path in found.items():
+        if path and path[0] != "/":
+            found[name] = f"{job.current_working_directory}/{path}"
+    return found
+
+
 def _default(job: JobInfo) -> str:
     return "slurm-%A_%a.out" if job.array_job_id else "slurm-%j.out"
 

@@ -114,6 +114,7 @@ JOB_FLAGS = Flags(
         "USING_DEFAULT_WCKEY", "DEPENDENT", "MAGNETIC", "PARTITION_ASSIGNED", "BACKFILL_ATTEMPTED",
         "SCHEDULING_ATTEMPTED", "STEPMGR_ENABLED",
     ),
+    ordered=True,
 )  # fmt: skip
 
 JOB_MAIL_FLAGS = Flags(
@@ -122,6 +123,7 @@ JOB_MAIL_FLAGS = Flags(
         "BEGIN", "END", "FAIL", "REQUEUE", "TIME=100%", "TIME=90%", "TIME=80%", "TIME=50%", "STAGE_OUT", "ARRAY_TASKS",
         "INVALID_DEPENDENCY",
     ),
+    ordered=True,
 )  # fmt: skip
 
 ACCT_GATHER_PROFILE = Flags("acct_gather_profile", ("NOT_SET", "NONE", "ENERGY", "LUSTRE", "NETWORK", "TASK"))

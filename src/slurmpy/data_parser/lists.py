@@ -120,12 +120,15 @@ class Flags(Type):
         choices: tuple[str, ...],
         names: Callable[[Any], tuple[str, ...]] | None = None,
         value: Callable[[tuple[str, ...]], Any] | None = None,
+        *,
+        ordered: bool = False,
     ) -> None:
         self.name = name
         self.choices = choices
         self._names = names
         self._value = value
         self._known = frozenset(choices)
+        self._ordered = ordered  # whether the names come out in the order of ``choices``, whatever the record's
         self._dumped: dict[Any, tuple[str, ...]] = {}
 
     def schema(self, reference: Reference) -> dict[str, Any]:
@@ -136,6 +139,8 @@ class Flags(Type):
         if known is None:
             names = self._names(value) if self._names is not None else value or ()
             known = tuple(name for name in names if name in self._known)
+            if self._ordered:
+                known = tuple(name for name in self.choices if name in known)
             if len(self._dumped) < 4096:  # a bound for values that a peer could make up
                 self._dumped[value] = known
         return known

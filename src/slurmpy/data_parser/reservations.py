@@ -21,6 +21,7 @@ RESERVATION_FLAGS = Flags(
         "DURATION_PLUS", "DURATION_MINUS", "NO_HOLD_JOBS_AFTER_END", "NO_PURGE_COMP", "MAGNETIC", "SKIP", "HOURLY",
         "NO_HOURLY", "USER_DELETE", "NO_USER_DELETE", "REOCCURRING",
     ),
+    ordered=True,
 )  # fmt: skip
 
 

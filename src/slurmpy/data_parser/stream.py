@@ -202,6 +202,8 @@ def answer(
     given = given if isinstance(given, dict) else {}
     meta, when_empty = _meta(given)
     values |= {name: _told(given.get(name)) for name in ("errors", "warnings")}
+    if isinstance(given.get("last_update"), int):
+        values["last_update"] = given["last_update"]
     if isinstance(records, dict):
         key = plugin.envelopes[kind].fields[0].attr
         return iter((whole(plugin, kind, encoding=encoding, now=now, meta=meta, **{key: records}, **values),))
