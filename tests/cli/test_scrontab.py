@@ -40,7 +40,7 @@ def test_install(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = args["descriptions"]
     assert (first["name"], first["time_limit"], first["crontab"]) == ("cronjob", 5, "0 0 * * *")
     assert first["script"] == "#!/bin/sh\ntrue\n"
-    assert (second["name"], second["crontab"]) == ("/opt/x/run", "5 4 * * 1")
+    assert (second["name"], second["crontab"]) == ("run", "5 4 * * 1")
     assert second["script"] == "#!/bin/sh\n/opt/x/run $HOME '$B'\n"
     assert "time_limit" not in second
 
