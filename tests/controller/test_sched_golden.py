@@ -270,11 +270,14 @@ def test_live_jobs_are_where_and_why_the_real_ones_are(tmp_path: Path, known_use
         cores = [one["core_ids"] for one in select.job_resources(state, job)["allocation"]] if job._allocation else []
         got = (
             job.state_reason, job.state_description, job.nodes, cores, job.scheduled_nodes, job.tres_alloc_str,
-            job.node_count, job.max_nodes,
+            job.node_count, job.max_nodes, bool(job.eligible_time), bool(job.accrue_time),
+            bool(job.last_sched_evaluation), job.start_time > state.now + 10**7,
         )  # fmt: skip
         expected = (
             want["state_reason"], want["state_description"], want["nodes"], real_cores(want), want["scheduled_nodes"],
             want["tres_alloc_str"], plain(want["node_count"]), plain(want["max_nodes"]),
+            bool(plain(want["eligible_time"])), bool(plain(want["accrue_time"])),
+            bool(plain(want["last_sched_evaluation"])), plain(want["start_time"]) > state.now + 10**7,
         )  # fmt: skip
         if got != expected:
             differing[name] = (expected, got)

@@ -68,6 +68,8 @@ def parse(text: str) -> Constraint:
     expression = parser.expression()
     if parser.tokens[parser.at][0] != "end":
         raise SlurmError("ESLURM_INVALID_FEATURE")
+    if _loose_counts(expression) > 1:
+        raise SlurmError("ESLURM_INVALID_FEATURE")  # several counts have to be within brackets
     return Constraint(text, expression)
 
 
@@ -172,6 +174,15 @@ def _plain(expression: Expression) -> Expression:
     if kind == "mor":
         return _plain(expression[1])
     return ("and" if kind == "and" else "or", tuple(_plain(term) for term in expression[1]))
+
+
+def _loose_counts(expression: Expression) -> int:
+    """How many counted features stand outside of brackets."""
+    if expression[0] == "name":
+        return 1 if expression[2] else 0
+    if expression[0] in ("and", "or"):
+        return sum(_loose_counts(term) for term in expression[1])
+    return 0
 
 
 def _count(expression: Expression) -> int:

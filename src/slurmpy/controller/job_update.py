@@ -131,9 +131,11 @@ class _Update:
 
     def set_begin_time(self, when: int | None) -> None:
         self.waiting_only()
+        from slurmpy.controller import submission
+
         self.copy._begin_time = when if when and when > self.now else 0
-        self.copy.eligible_time = self.copy._begin_time
-        self.copy.start_time = 0
+        self.copy.eligible_time = self.copy.start_time = self.copy.end_time = 0
+        submission.show_begin(self.copy)
         self.request("begin_time", when)
 
     def set_deadline(self, when: int | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from slurmpy.controller import fairshare
+from slurmpy.core import hostlist
 from slurmpy.core.records.base import INFINITE
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ def factors(state: State, job: Job, now: int, partition: Partition | None = None
     since = job.accrue_time or (job.eligible_time if job.eligible_time and job.eligible_time <= now else 0)
     age = min(1.0, max(0, now - since) / max_age) if since else 0.0
     cpus = job._tres_request.get("cpu", job.cpus)
-    if job.shared == "NO" and job.cpus > cpus:
-        cpus = job.cpus
+    if job.shared == "NO" and job.scheduled_nodes:
+        cpus = sum(state.nodes[name].cpus for name in hostlist.expand(job.scheduled_nodes) if name in state.nodes)
     nodes = job._tres_request.get("node", job.node_count)
     size = (cpus / max(1, totals["cpus"]) + nodes / max(1, totals["nodes"])) / 2
     if conf.PriorityFavorSmall:
@@ -132,8 +133,10 @@ FACTOR_COLUMNS = (
 
 
 def factor_rows(state: State, job: Job, now: int) -> list[tuple[Any, ...]]:
-    """One row a partition with what sprio shows of a waiting job."""
-    rows = []
+    """One row a partition with what sprio shows of a waiting job; none for jobs that nothing could start yet."""
+    rows: list[tuple[Any, ...]] = []
+    if not job.eligible_time or job.eligible_time > now:
+        return rows
     weights = {name: int(getattr(state.conf, parameter) or 0) for name, parameter in WEIGHTS.items()}
     for partition_name in job._partitions or (job.partition,):
         partition = state.partitions.get(partition_name)

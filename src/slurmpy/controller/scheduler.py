@@ -195,10 +195,15 @@ def _enqueue(state: State, line: Queue, job: Job, now: int) -> bool:
     if when:
         heapq.heappush(line.timers, (when, job.job_id))
     if reason:
+        if job.eligible_time and reason in ("Dependency", "JobArrayTaskLimit", "Reservation"):
+            job.eligible_time = 0
+            state.touch_job(job)
         set_reason(state, job, reason)
         return False
+    if job._begin_time:  # it has come: the time shown was a plan
+        job.start_time = job.end_time = 0
     if job.het_job_id and job.het_job_offset:
-        return False  # its leader brings it along
+        return False  # its leader brings it along, and says why not
     if not job.eligible_time or job.eligible_time > now:
         job.eligible_time = now
     if not job.accrue_time:
@@ -295,6 +300,10 @@ def set_reason(state: State, job: Job, reason: str, description: str = "") -> No
         job.state_description = description
         job.last_sched_evaluation = state.now or job.last_sched_evaluation
         state.touch_job(job)
+        if job.het_job_id and not job.het_job_offset:
+            for part in state.by_het.get(job.het_job_id, {}).values():
+                if part is not job and part.is_pending:
+                    set_reason(state, part, reason, description)
 
 
 # ------------------------------------------------------------------------------------------------ the pass
@@ -366,6 +375,7 @@ class _Pass:
             if job.array_max_tasks and len(self.line.running_tasks.get(job.array_job_id, ())) >= job.array_max_tasks:
                 self.line.drop(job.job_id)
                 self.line.at_limit[job.array_job_id] = job.job_id
+                job.eligible_time = 0
                 self.reason(job, "JobArrayTaskLimit")
                 return False
         return True
@@ -561,6 +571,7 @@ def start(state: State, job: Job, placement: Placement, partition: Partition, no
     with_gres = [alloc for alloc in job._allocation.values() if alloc.gres]
     job.gres_detail = tuple(gres_request.describe(alloc.gres) for alloc in with_gres)
     job.scheduled_nodes = ""
+    job.eligible_time = job.eligible_time or job.accrue_time or now
     job.scheduler = by
     job.last_sched_evaluation = now
     job.preemptable_time = now

@@ -89,7 +89,7 @@ def build_job(
     job = Job(user_id=uid, group_id=gid, user_name=user, group_name=group_name)
     job._request = desc.copy(script=None, environment=None)
     job.cluster = str(state.conf.ClusterName or "")
-    job.submit_time = now
+    job.submit_time = job.last_sched_evaluation = now
     flags: set[str] = set()
     _check_texts(desc)
     _check_permissions(state, desc, uid, user)
@@ -281,6 +281,16 @@ def _set_times(state: State, job: Job, desc: JobDescriptor, partition: Partition
             raise SlurmError("ESLURM_INVALID_TIME_LIMIT")
     if desc.delay_boot:
         job.delay_boot = desc.delay_boot
+    show_begin(job)
+
+
+def show_begin(job: Job) -> None:
+    """A job that waits for its begin time shows it as its start, and the end that comes of it."""
+    if not job._begin_time:
+        return
+    job.start_time = job.eligible_time = job._begin_time
+    limited = job.time_limit is not None and job.time_limit != INFINITE
+    job.end_time = job._begin_time + (job.time_limit or 0) * 60 if limited else 0
 
 
 def _set_account(
