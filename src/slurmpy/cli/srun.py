@@ -214,6 +214,8 @@ def run_step(
         if wrong is not None:
             raise options.stop(f"Bad rlimit name: {wrong}\n--propagate={limits_wanted} is not valid.", 1)
     tasks = step.environment(options, asked, created, env)
+    if own and reply.get("group_name"):
+        tasks["SLURM_JOB_GROUP"] = str(reply["group_name"])
     launch_options = launch.LaunchOptions(
         argv=tuple(command),
         environment=tasks,

@@ -202,8 +202,8 @@ def environment(
     if "preserve-env" not in options:
         found["SLURM_NTASKS"] = found["SLURM_NPROCS"] = str(tasks)
         found["SLURM_NNODES"] = found["SLURM_JOB_NUM_NODES"] = str(nodes)
-    if "distribution" not in options:
-        found["SLURM_DISTRIBUTION"] = "cyclic" if tasks <= nodes else "block"
+    if "distribution" not in options and tasks <= nodes:
+        found["SLURM_DISTRIBUTION"] = "cyclic"
     if "mem" in options:
         found.pop("SLURM_MEM_PER_CPU", None)
     if "slurmd-debug" in options:
