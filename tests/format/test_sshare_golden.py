@@ -50,8 +50,14 @@ def rows() -> list[tuple[Any, ...]]:
 
 class Cluster(golden.GoldenCluster):
     def query(self, what: str, fields: Any = (), where: dict[str, Any] | None = None, **more: Any) -> Answer:
+        if what == "tres":
+            return Answer(("type", "name"), [("cpu", ""), ("gres", "gpu")], {})
         assert what == "shares"
         return Answer(COLUMNS, rows(), {})
+
+    @property
+    def slurmdbd(self) -> Cluster:
+        return self
 
 
 @pytest.mark.parametrize("name", [] if golden.MISSING else [n for n in golden.captures("sshare") if n not in LEFT_OUT])
@@ -71,6 +77,7 @@ def test_document() -> None:
     assert sshare.run(["-a", "--json"], {}, Cluster(), pieces.append) == 0  # type: ignore[arg-type]
     found = json.loads(b"".join(pieces))
     wanted = golden.document("sshare", "json")
+    assert [one["name"] for one in found["shares"]["shares"][0]["tres"]["usage"]] == ["cpu", "gres/gpu"]
     for ours, theirs in zip(found["shares"]["shares"], wanted["shares"]["shares"], strict=True):
         assert {**ours, "tres": 0, "shares_normalized": 0} == {**theirs, "tres": 0, "shares_normalized": 0}
         assert ours["shares_normalized"]["number"] == pytest.approx(theirs["shares_normalized"]["number"])

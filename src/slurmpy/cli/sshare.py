@@ -82,7 +82,10 @@ def run(
     if encoding:
         from . import json_output
 
-        shares = {"shares": tuple(view.as_document(row) for row in rows), "total_shares": 0}
+        from ..data_parser import fair_shares
+
+        documents = fair_shares.documents(rows, str(cluster.conf.ClusterName), _labels(cluster))
+        shares = {"shares": tuple(documents), "total_shares": 0}
         for piece in json_output.single(cluster.conf, NAME, argv, "shares", encoding, parser, shares=shares):
             out(piece)
         return 0
@@ -95,6 +98,15 @@ def run(
     for piece in layout.rows(layout.fields, values, context):
         out(piece)
     return 0
+
+
+def _labels(cluster: Cluster) -> list[str]:
+    """Every TRES that the accounting counts; none, if it cannot be asked."""
+    try:
+        rows = cluster.slurmdbd.query("tres", ("type", "name")).rows
+    except SlurmError:
+        return []
+    return [f"{kind}/{name}" if name else kind for kind, name in rows]
 
 
 def _wanted(parsed: Parsed) -> tuple[list[str] | None, list[str] | None]:

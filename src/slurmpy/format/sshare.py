@@ -88,27 +88,3 @@ def complete(records: Iterable[dict[str, Any]], cluster: str) -> list[dict[str, 
             norms[row["account"]] = row["shares_norm"]
         found.append(row)
     return found
-
-
-def as_document(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with the names of data_parser's ``assoc_shares_obj_wrap``."""
-    parent = row["account"] if row["user"] else row["parent_account"]
-    level, shares = row["level_fs"], row["shares_raw"]
-    return {
-        "id": row["id"],
-        "cluster": row["cluster"],
-        "name": row["user"] or row["account"],
-        "parent": parent,
-        "partition": row["partition"],
-        "shares_normalized": row["shares_norm"] if row["level"] else 1 / 0xFFFFFFFF,
-        "shares": None if not row["level"] else shares,
-        "tres_run_seconds": (),
-        "tres_group_minutes": (),
-        "tres_usage": (),
-        "effective_usage": row["usage_effective"],
-        "usage_normalized": row["usage_norm"] if row["level"] else None,
-        "usage": row["usage_raw"],
-        "fairshare_factor": row["fairshare"] or 0.0,
-        "fairshare_level": INFINITE if level == float("inf") else level,
-        "type": ("USER",) if row["user"] else ("ASSOCIATION",),
-    }
