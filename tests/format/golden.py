@@ -235,6 +235,8 @@ class GoldenCluster:
             return False
         if "states" in where:
             base, flags = job.job_state & JobState.BASE, job.job_state & ~JobState.BASE
+            if where.get("exact"):
+                base = job.job_state
             if not any(base == state or flags & state for state in where["states"]):
                 return False
         checks = {

@@ -168,9 +168,12 @@ class Request:
             states = (JobState.PENDING,) if self.start else UNFINISHED
         else:
             states = self.states
-        # a single job is always asked for, so that it is known whether there is one of that number
-        if states and (self.jobs is None or len(self.jobs) != 1):
+        # a single job is always asked for, so that it is known whether there is one of that number; not in a document,
+        # which is the controller's
+        if states and (self.encoding or self.jobs is None or len(self.jobs) != 1):
             where["states"] = states
+            if self.start or self.states is not None:
+                where["exact"] = True  # a state with a flag (SPECIAL_EXIT, for instance) is another one
         for name, values in (
             ("partitions", self.partitions), ("accounts", self.accounts), ("qos", self.qos), ("names", self.names),
             ("licenses", self.licenses), ("reservations", None if self.reservation is None else (self.reservation,)),

@@ -80,9 +80,8 @@ def run(
     only_users = parsed.flag("Users")
     rows = [row for row in rows if _shown(row, users, accounts, only_users)]
     if encoding:
-        from . import json_output
-
         from ..data_parser import fair_shares
+        from . import json_output
 
         documents = fair_shares.documents(rows, str(cluster.conf.ClusterName), _labels(cluster))
         shares = {"shares": tuple(documents), "total_shares": 0}
