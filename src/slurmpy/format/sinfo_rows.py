@@ -126,9 +126,14 @@ def record(row: Row) -> SinfoRow:
     # a row without nodes is all zeros, and of the user of that number
     nothing = dict.fromkeys(("boards", "sockets", "cores", "threads", "cpus", "real_memory", "weight"), 0)
     node = row.node or NodeInfo(reason_set_by_user="root", **nothing)
+    if node.reason and not node.reason_set_by_user:
+        node = node.copy(reason_set_by_user="root")  # it stands in slurm.conf
+    partition = row.partition or PartitionInfo()
+    if partition.cluster:
+        partition = partition.copy(cluster="")
     values: dict[str, Any] = {
         "node": node,
-        "partition": row.partition or PartitionInfo(),
+        "partition": partition,
         "nodes": tuple(row.nodes),
         "node_names": tuple(one.name for one in row.nodes),
         "alloc_memory": node.alloc_memory,
