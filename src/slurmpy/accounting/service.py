@@ -81,7 +81,7 @@ class Service:
     # -- dispatching ---------------------------------------------------------------------------------------------
 
     def handlers(self) -> dict[str, Callable[[Peer, dict[str, Any]], Any]]:
-        from . import changing, reading
+        from . import changing, reading, usage
 
         plain: dict[str, Callable[..., Any]] = {
             "ping": self._ping,
@@ -92,6 +92,8 @@ class Service:
             "stats": reading.stats,
             "clear_stats": reading.clear_stats,
             "config": reading.config,
+            "usage": usage.usage,
+            "job_sizes": usage.job_sizes,
             **changing.METHODS,
         }
         streams: dict[str, Callable[..., AsyncIterator[Any]]] = {

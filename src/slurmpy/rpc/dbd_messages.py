@@ -299,6 +299,8 @@ METHODS: dict[str, str] = {
     "dump": "any",
     "config": "any",
     "stats": "any",
+    "usage": "any",
+    "job_sizes": "any",
     "clear_stats": "admin",
     # changing
     "add_accounts": "any",
@@ -323,5 +325,4 @@ METHODS: dict[str, str] = {
     "delete_wckeys": "operator",
     "modify_jobs": "any",
     "fix_runaway_jobs": "operator",
-    "roll_up": "operator",
 }
