@@ -105,7 +105,7 @@ def create_partition(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[
     name = _partition_name(args)
     if not name or name in ctl.state.partitions:
         raise SlurmError("ESLURM_INVALID_PARTITION_NAME")
-    partition = Partition(name=name, cluster=ctl.conf.ClusterName)
+    partition = Partition(name=name)
     _change_partition(ctl, partition, dict(args.get("changes") or {}))
     ctl.state.partitions[name] = partition
     ctl.state.touch_partition(partition)

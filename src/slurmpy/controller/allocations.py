@@ -33,7 +33,9 @@ async def allocate_resources(ctl: Controller, peer: Peer, args: dict[str, Any]) 
                 if descs[0].immediate is not None and descs[0].immediate <= 1:
                     _give_up(ctl, new)
                     await ctl.committed()
-                    raise SlurmError("ESLURM_CAN_NOT_START_IMMEDIATELY", data={"job_id": leader.job_id})
+                    others = any(all(job is not one for one in new) for job in ctl.state.pending.values())
+                    why = "ESLURM_NOT_TOP_PRIORITY" if others else "ESLURM_NODES_BUSY"
+                    raise SlurmError(why, data={"job_id": leader.job_id})
                 yield {
                     "job_id": leader.job_id, "granted": False, "state_reason": leader.state_reason,
                     "state_description": leader.state_description,

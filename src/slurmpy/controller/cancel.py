@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from slurmpy.controller import ends, jobs, lookup, permissions, records
 from slurmpy.controller.state import Job, Step
 from slurmpy.core.errors import SlurmError
-from slurmpy.core.ids import STEP_BATCH
 from slurmpy.core.states import JobState
 
 if TYPE_CHECKING:
@@ -185,25 +184,21 @@ def _matching(ctl: Controller, args: dict[str, Any]) -> list[tuple[str, Job | No
 
 
 def kill_step(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
-    """Signals a step; SIGKILL ends it (SIGTERM first, KILL after KillWait, as for a job)."""
+    """Signals the processes of a step on all its nodes; SIGKILL ends it, as scancel JOB.STEP does."""
     job, step = find_step(ctl, args)
     if not permissions.may_manage(ctl, peer, job):
         raise SlurmError("ESLURM_ACCESS_DENIED")
     number = int(args.get("signal") or SIGKILL)
     names = tuple(step._running_on)
-    message: dict[str, Any] = {"job_id": job.job_id, "step_id": step.step_id}
-    if number == SIGKILL and step.step_id != STEP_BATCH:
-        method = "terminate_step"
-        message["kill_wait"] = ctl.conf.KillWait
+    message: dict[str, Any] = {
+        "job_id": job.job_id, "step_id": step.step_id, "signal": number, "flags": tuple(args.get("flags") or ()),
+    }  # fmt: skip
+    if number == SIGKILL:
         job._limits = {**job._limits, "step_killed_by": (peer.uid, peer.name)}
-    else:
-        method = "signal_step"
-        message["signal"] = number
-        message["flags"] = tuple(args.get("flags") or ())
 
     def send() -> None:
         for name in names:
-            ctl.agent.send(name, method, message)
+            ctl.agent.send(name, "signal_step", message)
 
     ctl.after_commit(send)
     return {}

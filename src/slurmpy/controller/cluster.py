@@ -139,7 +139,7 @@ def _gres(text: str, lines: list[Any]) -> tuple[tuple[str, str, int, tuple[int, 
 def build_partitions(conf: SlurmConf, nodes: dict[str, Node]) -> dict[str, Partition]:
     partitions: dict[str, Partition] = {}
     for line in conf.partitions:
-        partition = Partition(name=line.PartitionName, cluster=conf.ClusterName)
+        partition = Partition(name=line.PartitionName)
         for key, field in PARTITION_FIELDS.items():
             value = getattr(line, key)
             if value is not None and value != getattr(partition, field):

@@ -14,6 +14,7 @@ from slurmpy.controller import (
     records,
     requeue,
     scheduler,
+    select,
     submission,
 )
 from slurmpy.controller.state import Job, Step
@@ -69,8 +70,14 @@ def on_deadline(ctl: Controller, job_id: int) -> None:
 def schedule(ctl: Controller) -> None:
     """One pass of the main scheduler, and the start of what it gave an allocation."""
     state = ctl.state
+    shrunk: dict[int, Job] = {}
     for job in scheduler.run(state, state.now, STARTS_PER_PASS):
         begin(ctl, job)
+        if job.array_job_id in state.pending and job.array_job_id != job.job_id:
+            shrunk[job.array_job_id] = state.pending[job.array_job_id]
+    for meta in shrunk.values():
+        meta.eligible_time = 0  # that of the tasks which still wait is open
+        records.job_start(ctl, meta)
     _act_on_decisions(ctl)
     when = scheduler.next_wakeup(state)
     if when:
@@ -162,14 +169,13 @@ def begin(ctl: Controller, job: Job) -> None:
     accrued = ("ACCRUE_COUNT_CLEARED",) if job.accrue_time else ()
     job.flags = submission.order_flags((*job.flags, "JOB_WAS_RUNNING", *accrued))
     job.batch_host = next(iter(job._allocation)) if job.batch_flag or job._srun else ""
+    job.job_resources = select.job_resources(state, job)
     prolog = programs.needs_prolog(ctl) and not (job.het_job_id and job.het_job_offset)
     state.set_job_state(job, JobState.RUNNING | JobState.CONFIGURING if prolog else JobState.RUNNING)
     arm_limit(ctl, job)
     for name in job._allocation:
         nodes.refresh(ctl, state.nodes[name])
     records.job_start(ctl, job)
-    if job.array_job_id != job.job_id and job.array_job_id in state.pending:
-        state.pending[job.array_job_id].eligible_time = 0  # that of the tasks which still wait is open
     ctl.statistics.jobs_started += 1
     if job.mail_type:
         programs.mail(ctl, job, "BEGIN", now)

@@ -56,7 +56,7 @@ def refresh(ctl: Controller, node: Node) -> None:
 # ---------------------------------------------------------------------------------------------- registration
 
 
-def register_node(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+def register_node(ctl: Controller, peer: Peer | None, args: dict[str, Any]) -> dict[str, Any]:
     """A slurmd has started, or tells how it stands after slurmctld has."""
     name = str(args.get("name", ""))
     node = ctl.state.nodes.get(name)
@@ -81,11 +81,13 @@ def register_node(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str
         pass
     elif base == NodeState.UNKNOWN:
         state = state & FLAGS | NodeState.IDLE
-    elif base == NodeState.DOWN and _may_return(ctl, node, rebooted):
+    elif base == NodeState.DOWN and _may_return(ctl, node):
         state = state & FLAGS | NodeState.IDLE
         log.info(f"Node {name} now responding")
         node.reason, node.reason_changed_at, node.reason_set_by_user = "", 0, ""
         records.node_up(ctl, node)
+    if not node.last_busy:
+        node.last_busy = now
     set_state(ctl, node, state & ~NodeState.REBOOT_ISSUED)
     refresh(ctl, node)
     ctl.state.touch_node(node)
@@ -99,15 +101,10 @@ def register_node(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str
     return {"now": now, "ping_interval": _ping_interval(ctl), "kill": tuple(kill)}
 
 
-def _may_return(ctl: Controller, node: Node, rebooted: bool) -> bool:
+def _may_return(ctl: Controller, node: Node) -> bool:
     """ReturnToService: 0 never by itself, 1 if it was down for not responding, 2 whenever it registers properly."""
     rule = int(ctl.conf.ReturnToService or 0)
-    by_silence = node.reason.startswith("Not responding")
-    if rule == 2:
-        return not node.reason or by_silence or node.reason_set_by_user in ("", "slurm", "root(slurm)") or rebooted
-    if rule == 1:
-        return by_silence
-    return not node.reason and by_silence
+    return rule == 2 or (rule == 1 and node.reason.startswith("Not responding"))
 
 
 def _check_hardware(ctl: Controller, node: Node, args: dict[str, Any]) -> None:
@@ -219,21 +216,26 @@ def on_answer(ctl: Controller, name: str) -> None:
 
 
 def _ask_registration(ctl: Controller, name: str) -> None:
-    def reply(answer: Any) -> None:
-        node = ctl.state.nodes.get(name)
-        if isinstance(answer, SlurmError) or node is None or node._registered:
-            return
-        ctl.now()
-        register_node(ctl, None, answer)  # type: ignore[arg-type]
-        ctl.changed()
-
     if not ctl.timers.pending(("asked", name)):
         ctl.at("asked", name, ctl.state.now + 5)
-        ctl.agent.send(name, "node_status", {"register": True}, reply)
+        ctl.agent.send(name, "node_status", {"register": True}, functools.partial(_registration, ctl, name))
 
 
 def on_asked(ctl: Controller, name: str) -> None:
-    """Nothing: the entry only keeps us from asking a node twice within a few seconds."""
+    """Asks a node that is down to register again. (The entry also keeps us from asking a node too often.)"""
+    node = ctl.state.nodes.get(name)
+    if node is not None and node.base_state == NodeState.DOWN and not node.state & NodeState.NOT_RESPONDING:
+        node._registered = False
+        ctl.agent.send(name, "node_status", {"register": True}, functools.partial(_registration, ctl, name))
+
+
+def _registration(ctl: Controller, name: str, answer: Any) -> None:
+    node = ctl.state.nodes.get(name)
+    if isinstance(answer, SlurmError) or node is None or node._registered:
+        return
+    ctl.now()
+    register_node(ctl, None, answer)
+    ctl.changed()
 
 
 def on_silence(ctl: Controller, name: str) -> None:
@@ -406,6 +408,8 @@ def _set_word(ctl: Controller, node: Node, word: str, reason: str | None, peer: 
         records.node_down(ctl, node, peer.uid, peer.name)
         if word == "DOWN":
             lose_jobs(ctl, node)
+            if int(ctl.conf.ReturnToService or 0) == 2:
+                ctl.at("asked", node.name, ctl.state.now + 1)  # a slurmd that is well brings it back
     elif word == "DRAIN":
         if not reason and not node.reason:
             raise SlurmError("ESLURM_INVALID_NODE_STATE", "You must specify a reason when DRAINING a node")
@@ -440,7 +444,7 @@ def _set_word(ctl: Controller, node: Node, word: str, reason: str | None, peer: 
             raise SlurmError("ESLURM_INVALID_NODE_STATE")
         set_state(ctl, node, NodeState.FUTURE)
     else:
-        raise SlurmError("ESLURM_INVALID_NODE_STATE", f"state {word} is not supported")
+        raise SlurmError("ESLURM_INVALID_NODE_STATE")
     refresh(ctl, node)
     ctl.state.touch_node(node)
     ctl.state.freed_nodes.add(node.name)

@@ -205,7 +205,8 @@ def _meta(ctl: Controller, what: str) -> dict[str, Any]:
 
 
 async def query(ctl: Controller, peer: Peer, args: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    """Parts: {"columns", "meta"}, then {"rows"} as often as it takes."""
+    """Parts: {"columns", "meta", "rows"}, then {"rows"} as often as it takes. With `constants` true, what is the same
+    in all rows goes into meta["constants"] and is in neither columns nor rows."""
     what = str(args.get("what", ""))
     where = dict(args.get("where") or {})
     if what in views.TABLES:
@@ -222,7 +223,19 @@ async def query(ctl: Controller, peer: Peer, args: dict[str, Any]) -> AsyncItera
         yield {"columns": fields, "meta": {**meta, "unchanged": True}}
         return
     records = SELECT[what](ctl, peer, where)
-    yield {"columns": fields, "meta": meta, "rows": list(map(getter, records[:CHUNK]))}
+    rows = list(map(getter, records[:CHUNK]))
+    if args.get("constants") and 0 < len(records) <= CHUNK and len(fields) > 1:
+        held = list(zip(*rows, strict=True))
+        same = {
+            name: column[0]
+            for name, column in zip(fields, held, strict=True)
+            if column.count(column[0]) == len(column)
+        }
+        meta["constants"] = same
+        kept = [column for name, column in zip(fields, held, strict=True) if name not in same]
+        fields = tuple(name for name in fields if name not in same)
+        rows = list(zip(*kept, strict=True)) if kept else [()] * len(records)
+    yield {"columns": fields, "meta": meta, "rows": rows}
     for start in range(CHUNK, len(records), CHUNK):
         await asyncio.sleep(0)
         yield {"rows": list(map(getter, records[start : start + CHUNK]))}

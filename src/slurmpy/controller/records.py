@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from slurmpy.controller.state import Job, Node, NodeAlloc, Step
+from slurmpy.core.states import JobState
 from slurmpy.rpc import dbd_messages
 
 if TYPE_CHECKING:
@@ -27,9 +28,18 @@ def job_start(ctl: Controller, job: Job, **extra: Any) -> None:
                 extra["script"] = both[0]
             if "job_env" in flags:
                 extra["environment"] = "\n".join(both[1])
-    if job.is_running and job.scheduler:
-        by = "STARTED_ON_BACKFILL" if job.scheduler == "Backfill" else "STARTED_ON_SCHEDULE"
+    if job.is_running:
+        if job.scheduler == "Backfill":
+            by = "STARTED_ON_BACKFILL"
+        else:
+            at_once = job.start_time == job.submit_time and not job.array_job_id
+            by = "STARTED_ON_SUBMIT" if at_once else "STARTED_ON_SCHEDULE"
         extra["flags"] = (by, "START_RECEIVED")
+        item = dbd_messages.job_record(job, "job_start", **extra)
+        del item["state_reason"]  # the database keeps why it last waited
+        ctl.store.add_record(item)
+        return
+    extra["flags"] = ("START_RECEIVED",)
     ctl.store.add_record(dbd_messages.job_record(job, "job_start", **extra))
 
 
@@ -37,6 +47,7 @@ def job_complete(ctl: Controller, job: Job, **extra: Any) -> None:
     """A job, or its present life, has ended. What has not changed since its start is left out."""
     if not wanted(ctl):
         return
+    killed = job.job_state & JobState.BASE in (JobState.CANCELLED, JobState.TIMEOUT)
     item: dict[str, Any] = {
         "kind": "job_complete",
         "job_id": job.job_id,
@@ -44,9 +55,9 @@ def job_complete(ctl: Controller, job: Job, **extra: Any) -> None:
         "job_state": job.job_state & ~0x8000,
         "start_time": job.start_time,
         "end_time": job.end_time,
-        "exit_code": job.exit_code,
-        "derived_exit_code": job.derived_exit_code,
-        "state_reason": job.state_reason,
+        # of a job that was killed it is not known yet when its end is recorded
+        "exit_code": 0 if killed else job.exit_code,
+        "derived_exit_code": 0 if killed else job.derived_exit_code,
     }
     for name in ("failed_node", "admin_comment", "comment", "system_comment", "extra"):
         if job.__dict__.get(name):
@@ -82,8 +93,8 @@ def step_complete(
         "kill_request_user_id": None,
         "kill_request_user": "",
     }
-    who = job._limits.get("killed_by")
-    if who is not None and base not in (3,):
+    who = job._limits.get("step_killed_by")
+    if who is not None and base == JobState.CANCELLED and step.step_id < 0xFFFFFFF0:
         item["kill_request_user_id"], item["kill_request_user"] = who
     if usage:
         item.update(dbd_messages.usage_fields(usage))

@@ -264,7 +264,7 @@ class State:
         self.dirty_reservations: dict[str, Reservation | None] = {}
         self.dirty_queue: dict[int, Job] = {}  # for the scheduler: new, released, reprioritised, changed waiting jobs
         self.freed_nodes: set[str] = set()  # for the scheduler: resources came free there
-        self.preempt_requests: dict[int, str] = {}  # job id -> mode (CANCEL, REQUEUE, SUSPEND): the scheduler asks for it
+        self.preempt_requests: dict[int, str] = {}  # job id -> CANCEL, REQUEUE or SUSPEND: the scheduler asks for it
         # when something of the kind last changed, as queries report it; the server sets the clock
         self.now = 0
         self.jobs_update = 0

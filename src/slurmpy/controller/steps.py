@@ -106,6 +106,8 @@ def _new_step(ctl: Controller, job: Job, desc: StepDescriptor, layout: Any) -> S
         value = getattr(desc, field)
         if value:
             setattr(step, field, value)
+    if desc.tasks is not None and not step.tres_per_step:
+        step.tres_per_step = f"cpu:{step.number_cpus}"
     if job.array_job_id:
         step.array_job_id, step.array_task_id = job.array_job_id, job.array_task_id
     if job.het_job_id:
@@ -153,12 +155,10 @@ def step_tres(allocation: dict[str, Any]) -> str:
             gres[f"gres/{name}"] = gres.get(f"gres/{name}", 0) + count
             if kind:
                 gres[f"gres/{name}:{kind}"] = gres.get(f"gres/{name}:{kind}", 0) + count
-    parts = [f"cpu={cpus}"]
+    parts = [f"cpu={cpus}", f"node={len(allocation)}", *(f"{name}={count}" for name, count in gres.items())]
     if memory:
         parts.append(f"mem={format_mem(memory)}")
-    parts.append(f"node={len(allocation)}")
-    parts.extend(f"{name}={count}" for name, count in gres.items())
-    return ",".join(parts)
+    return ",".join(sorted(parts))
 
 
 def description(ctl: Controller, job: Job, step: Step, desc: StepDescriptor, layout: Any) -> dict[str, Any]:

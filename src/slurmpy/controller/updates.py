@@ -136,13 +136,7 @@ def requeue(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]
         if not job.batch_flag:
             raise SlurmError("ESLURM_BATCH_ONLY")
         if job.is_pending and not job.is_completing:
-            if not flags:
-                raise SlurmError("ESLURM_JOB_PENDING")
-            job.hold, job.priority = True, 0
-            job.state_reason = "JobHeldUser" if job.user_id == peer.uid else "JobHeldAdmin"
-            job._hold_admin = job.user_id != peer.uid
-            ctl.state.set_job_state(job, JobState.PENDING | flags & JobState.SPECIAL_EXIT)
-            return
+            raise SlurmError("ESLURM_JOB_PENDING")
         if args.get("incomplete") and job.is_finished and job.job_state & JobState.BASE == JobState.COMPLETED:
             raise SlurmError("ESLURM_ALREADY_DONE")
         if not job.requeue:
@@ -178,6 +172,8 @@ def resume(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
     def act(job: Job) -> None:
         if job.is_finished:
             raise SlurmError("ESLURM_ALREADY_DONE")
+        if job.is_pending:
+            raise SlurmError("ESLURM_JOB_PENDING")
         if not job.is_suspended:
             raise SlurmError("ESLURM_JOB_NOT_SUSPENDED")
         for component in ends.het_components(ctl, job):
