@@ -16,7 +16,6 @@ LEFT_OUT = {
     "array-l": "as array",
     "env-SQUEUE_ARRAY": "as array",
     "h": "without a header nothing tells which column is a duration",
-    "v": "the number of records depends on where the filter runs",
 }
 
 

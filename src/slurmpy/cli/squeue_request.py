@@ -168,9 +168,10 @@ class Request:
             states = (JobState.PENDING,) if self.start else UNFINISHED
         else:
             states = self.states
-        # a single job is always asked for, so that it is known whether there is one of that number; not in a document,
-        # which is the controller's
-        if states and (self.encoding or self.jobs is None or len(self.jobs) != 1):
+        # a single job is always asked for, so that it is known whether there is one of that number, and all are with -v,
+        # which tells how many there are; not so in a document, which is the controller's
+        everything = self.verbose or (self.jobs is not None and len(self.jobs) == 1)
+        if states and (self.encoding or not everything):
             where["states"] = states
             if self.start or self.states is not None:
                 where["exact"] = True  # a state with a flag (SPECIAL_EXIT, for instance) is another one
