@@ -57,7 +57,7 @@ def refusals() -> list[Any]:
     if not world.GOLDEN.is_dir():
         return []
     found = []
-    for row in world.captures("errors"):
+    for row in [*world.captures("errors"), *(row for row in world.captures("submit") if str(row["rc"]) != "0")]:
         user, command = command_of(row)
         match = re.match(r"(sbatch|salloc|srun) ", command)
         if not match or "#env" in row["cmd"] or "--test-only" in command or "-M " in command:
@@ -282,6 +282,8 @@ def test_live_jobs_are_where_and_why_the_real_ones_are(tmp_path: Path, known_use
         if got != expected:
             differing[name] = (expected, got)
     assert not differing
+    components = state.by_het[ours["het_run"]].values()
+    assert [job.excluded_nodes for job in components] == [real[job_id]["excluded_nodes"] for job_id in (44, 45)]
     # aftercorr: task 0 has run, task 1 never will, task 2 waits
     parts = {job.array_task_id: job for job in state.by_array[ours["dep_corr"]].values()}
     assert parts[0].is_running
@@ -294,6 +296,7 @@ def submit_het(state: State, command: str) -> int:
         submission.build_job(state, desc, (world.UIDS["anna"], 5000, "anna"), state.now)
         for desc in world.describe(command.replace(" :", " --wrap true :") + " --wrap true")
     ]
+    submission.link_components(jobs)
     for offset, job in enumerate(jobs):
         job.job_id = state.take_job_id()
         job.het_job_id, job.het_job_offset = jobs[0].job_id, offset

@@ -18,6 +18,7 @@ from slurmpy.controller import (
     reservation_admin,
     reservations,
     scheduler,
+    submission,
 )
 from slurmpy.controller.state import Job, State
 from slurmpy.core.errors import SlurmError
@@ -228,6 +229,19 @@ def test_components_start_together_or_not_at_all(state: State) -> None:
     started = world.run(state)
     assert [job.het_job_offset for job in started] == [0, 1]
     assert [job.nodes for job in started] == ["n1", "n2"]
+
+
+def test_components_have_nodes_of_their_own(state: State) -> None:
+    from .test_sched_golden import submit_het
+
+    submit_het(state, "-n1 : -n1")
+    assert [job.nodes for job in world.run(state)] == ["n1", "n2"]
+    jobs = [world.submit(state, f"-H -w {name} --wrap true") for name in ("n1", "n2")]
+    submission.link_components(jobs)
+    assert [job.excluded_nodes for job in jobs] == ["n2", "n1"]
+    twins = [world.submit(state, "-H -w n1 --wrap true") for _ in range(2)]
+    with pytest.raises(SlurmError, match="Invalid node name"):
+        submission.link_components(twins)
 
 
 # ------------------------------------------------------------------------------------------------ limits

@@ -149,6 +149,7 @@ def reset_for_requeue(state: State, job: Job) -> None:
     job.gres_detail = ()
     job.job_resources = None
     job.billable_tres = None
+    job.preemptable_time = 0
     job_request.forget(job)
 
 
@@ -387,9 +388,10 @@ class _Pass:
             return [(job, placement)] if placement is not None else None
         parts = sorted(self.state.by_het.get(job.het_job_id, {}).values(), key=lambda part: part.het_job_offset)
         placed: list[tuple[Job, Placement]] = []
+        taken: set[str] = set()  # every component has nodes of its own
         for part in parts:
             where = self.partition_of(part) if part is not job else partition
-            placement = self.place_one(part, where) if where is not None and part.is_pending else None
+            placement = self.place_one(part, where, taken) if where is not None and part.is_pending else None
             if placement is None:
                 for other, _ in placed:
                     select.release(self.state, other)
@@ -398,8 +400,9 @@ class _Pass:
                 self.reason(job, part.state_reason, part.state_description)
                 return None
             part.partition = placement.partition
-            select.allocate(self.state, part, placement)  # the components do not share; undone if one has no room
+            select.allocate(self.state, part, placement)  # undone below, and if another one has no room
             placed.append((part, placement))
+            taken.update(placement.allocation)
         for part, _ in placed:
             select.release(self.state, part)
         self.state.freed_nodes.clear()
@@ -408,7 +411,9 @@ class _Pass:
     def partition_of(self, job: Job) -> Partition | None:
         return self.state.partitions.get(job._partitions[0] if job._partitions else job.partition)
 
-    def place_one(self, job: Job, partition: Partition) -> Placement | None:
+    def place_one(
+        self, job: Job, partition: Partition, taken: set[str] | frozenset[str] = frozenset()
+    ) -> Placement | None:
         state, now = self.state, self.now
         reason = limits.check_start(state, job, partition)
         if reason:
@@ -421,10 +426,11 @@ class _Pass:
             return None
         request = job_request.of(job)
         # who asks for the same in the same partition fares alike; reservations tell users apart
-        same = (partition.name, request.key, job.user_id if state.reservations or request.exclusive else 0)
+        whose = job.user_id if state.reservations or request.exclusive else 0
+        same = (partition.name, request.key, whose, tuple(sorted(taken)))
         known = self.failed_requests.get(same)
         if known is None:
-            closed = fence.closed | self.closed if self.closed else fence.closed
+            closed = fence.closed | self.closed | taken if self.closed or taken else fence.closed
             found = select.place(
                 state, job, partition, now, closed=closed, blocked=fence.blocked, within=fence.within
             )

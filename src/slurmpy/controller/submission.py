@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from slurmpy.controller.state import Partition, State
     from slurmpy.core.records.description import JobDescriptor
 
-__all__ = ["apply_update", "build_job", "order_flags"]
+__all__ = ["apply_update", "build_job", "link_components", "order_flags"]
 
 #: the order in which Slurm shows the flags of a job
 FLAG_ORDER = (
@@ -146,6 +146,20 @@ def build_job(
     else:
         job.priority = priority.compute(state, job, now, partitions[0])
     return job
+
+
+def link_components(jobs: list[Job]) -> None:
+    """The components of a heterogeneous job get nodes of their own: none may use what another one requires.
+
+    Raises ESLURM_INVALID_NODE_NAME where two require the same node.
+    """
+    for job in jobs:
+        others = [name for one in jobs if one is not job for name in hostlist.expand(one.required_nodes)]
+        if set(others) & set(hostlist.expand(job.required_nodes)):
+            raise SlurmError("ESLURM_INVALID_NODE_NAME")
+        if others:
+            excluded = [*hostlist.expand(job.excluded_nodes), *others]
+            job.excluded_nodes = hostlist.compress(list(dict.fromkeys(excluded)))
 
 
 def by_tier(partitions: Iterable[Partition]) -> tuple[Partition, ...]:
