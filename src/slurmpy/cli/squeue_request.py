@@ -168,8 +168,8 @@ class Request:
             states = (JobState.PENDING,) if self.start else UNFINISHED
         else:
             states = self.states
-        # a single job is always asked for, so that it is known whether there is one of that number, and all are with -v,
-        # which tells how many there are; not so in a document, which is the controller's
+        # a single job is always asked for, so that it is known whether there is one of that number; so are all with -v,
+        # which tells how many there are; but not for a document, which is the controller's
         everything = self.verbose or (self.jobs is not None and len(self.jobs) == 1)
         if states and (self.encoding or not everything):
             where["states"] = states
