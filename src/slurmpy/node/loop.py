@@ -81,7 +81,8 @@ class Loop:
         timeout = -1.0
         if timers:
             timeout = max(0.0, timers[0].when - time.monotonic())
-        for descriptor, events in self._poll.poll(timeout):
+        # in the order of their making: what several tasks say at one time comes in the order of the tasks
+        for descriptor, events in sorted(self._poll.poll(timeout)):
             callback = self._callbacks.get(descriptor)  # an earlier one of this turn may have taken it away
             if callback is not None:
                 callback(events)
