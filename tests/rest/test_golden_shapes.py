@@ -33,9 +33,9 @@ def _path(record: dict[str, Any]) -> str:
 
 
 def _shape(value: Any) -> Any:
-    """Names and types; of a list the first item that is not empty, None for nothing known."""
+    """Names and types; of a list the first item that is not empty, None for nothing known; of sockets and cores one."""
     if isinstance(value, dict):
-        return {name: _shape(item) for name, item in value.items()}
+        return {"0" if name.isdigit() else name: _shape(item) for name, item in value.items()}
     if isinstance(value, list):
         return next((["list", shape] for shape in map(_shape, value) if shape), ["list", None])
     if isinstance(value, bool) or value is None:
