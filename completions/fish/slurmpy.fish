@@ -469,6 +469,22 @@ complete -c squeue -l help -d 'Show this help and exit'
 complete -c squeue -l usage -d 'Show the short usage message and exit'
 complete -c squeue -s V -l version -d 'Show the release of Slurm and exit'
 
+complete -c sreport -s a -l all_clusters -d 'All clusters of the database instead of this one'
+complete -c sreport -s M -l cluster -d 'These clusters (comma-separated)' -x
+complete -c sreport -l federation -d 'The clusters of the federation, if the cluster is in one'
+complete -c sreport -l local -d 'This cluster only, even if it is in a federation'
+complete -c sreport -s n -l noheader -d 'No headers'
+complete -c sreport -s p -l parsable -d 'Fields between bars, one at the end of the line too'
+complete -c sreport -s P -l parsable2 -d 'Fields between bars, none at the end of the line'
+complete -c sreport -s Q -l quiet -d 'Nothing but reports and errors'
+complete -c sreport -s s -l sort -d 'Sort users by usage (t) or name' -x
+complete -c sreport -s t -l time -d 'Unit of usage: Seconds, Minutes, Hours, Percent, SecPer, MinPer, HourPer (minutes)' -x
+complete -c sreport -s T -l tres -d 'These TRES instead of CPUs, or ALL' -x
+complete -c sreport -s v -l verbose -d 'Say more'
+complete -c sreport -s h -l help -d 'Show this help and exit'
+complete -c sreport -l usage -d 'Show the short usage message and exit'
+complete -c sreport -s V -l version -d 'Show the release of Slurm and exit'
+
 complete -c srun -x -a '(__fish_complete_subcommand)'
 complete -c srun -s A -l account -d 'Charge the job to this account instead of your default one' -x -a '(__slurmpy_ask srun account)'
 complete -c srun -l acctg-freq -d 'How often usage is sampled: task=10, energy=30, network=..., filesystem=...; 0 turns it off' -x

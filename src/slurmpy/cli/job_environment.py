@@ -13,49 +13,48 @@ if TYPE_CHECKING:
 
     from .job_options import JobOptions
 
-#: option: (variables that tell the job of it, how its value is written there)
-VARIABLES: dict[str, tuple[tuple[str, ...], Any]] = {
-    "ntasks": (("SLURM_NPROCS", "SLURM_NTASKS"), str),
-    "cpus-per-task": (("SLURM_CPUS_PER_TASK",), str),
-    "ntasks-per-node": (("SLURM_NTASKS_PER_NODE",), str),
-    "ntasks-per-socket": (("SLURM_NTASKS_PER_SOCKET",), str),
-    "ntasks-per-core": (("SLURM_NTASKS_PER_CORE",), str),
-    "ntasks-per-gpu": (("SLURM_NTASKS_PER_GPU",), str),
-    "ntasks-per-tres": (("SLURM_NTASKS_PER_TRES",), str),
-    "mem": (("SLURM_MEM_PER_NODE",), str),
-    "mem-per-cpu": (("SLURM_MEM_PER_CPU",), str),
-    "mem-per-gpu": (("SLURM_MEM_PER_GPU",), str),
-    "cpus-per-gpu": (("SLURM_CPUS_PER_GPU",), str),
-    "gpus": (("SLURM_GPUS",), str),
-    "gpus-per-node": (("SLURM_GPUS_PER_NODE",), str),
-    "gpus-per-socket": (("SLURM_GPUS_PER_SOCKET",), str),
-    "gpus-per-task": (("SLURM_GPUS_PER_TASK",), str),
-    "gpu-bind": (("SLURM_GPU_BIND",), str),
-    "gpu-freq": (("SLURM_GPU_FREQ",), str),
-    "tres-bind": (("SLURM_TRES_BIND",), str),
-    "tres-per-task": (("SLURM_TRES_PER_TASK",), str),
-    "threads-per-core": (("SLURM_THREADS_PER_CORE",), str),
-    "overcommit": (("SLURM_OVERCOMMIT",), lambda _: "1"),
-    "oom-kill-step": (("SLURM_OOMKILLSTEP",), str),
-    "profile": (("SLURM_PROFILE",), ",".join),
-    "container": (("SLURM_CONTAINER",), str),
-    "container-id": (("SLURM_CONTAINER_ID",), str),
-    "cpu-freq": (("SLURM_CPU_FREQ_REQ",), str),
-    "hint": (("SLURM_HINT",), str),
-    "dependency": (("SLURM_JOB_DEPENDENCY",), str),
-    "core-spec": (("SLURM_CORE_SPEC",), str),
-    "thread-spec": (("SLURM_THREAD_SPEC",), str),
-    "acctg-freq": (("SLURM_ACCTG_FREQ",), str),
-    "network": (("SLURM_NETWORK",), str),
-    "signal": (("SLURM_SIGNAL",), None),
+#: option: (programs that tell the job of it: b sbatch, a salloc, r srun; the variables; how its value is written)
+VARIABLES: dict[str, tuple[str, tuple[str, ...], Any]] = {
+    "ntasks": ("bar", ("SLURM_NPROCS", "SLURM_NTASKS"), str),
+    "cpus-per-task": ("bar", ("SLURM_CPUS_PER_TASK",), str),
+    "ntasks-per-node": ("bar", ("SLURM_NTASKS_PER_NODE",), str),
+    "ntasks-per-socket": ("bar", ("SLURM_NTASKS_PER_SOCKET",), str),
+    "ntasks-per-core": ("bar", ("SLURM_NTASKS_PER_CORE",), str),
+    "ntasks-per-gpu": ("bar", ("SLURM_NTASKS_PER_GPU",), str),
+    "ntasks-per-tres": ("bar", ("SLURM_NTASKS_PER_TRES",), str),
+    "mem": ("bar", ("SLURM_MEM_PER_NODE",), str),
+    "mem-per-cpu": ("bar", ("SLURM_MEM_PER_CPU",), str),
+    "mem-per-gpu": ("bar", ("SLURM_MEM_PER_GPU",), str),
+    "cpus-per-gpu": ("bar", ("SLURM_CPUS_PER_GPU",), str),
+    "gpus": ("bar", ("SLURM_GPUS",), str),
+    "gpus-per-node": ("bar", ("SLURM_GPUS_PER_NODE",), str),
+    "gpus-per-socket": ("bar", ("SLURM_GPUS_PER_SOCKET",), str),
+    "gpus-per-task": ("bar", ("SLURM_GPUS_PER_TASK",), str),
+    "gpu-freq": ("bar", ("SLURM_GPU_FREQ",), str),
+    "tres-bind": ("bar", ("SLURM_TRES_BIND",), str),
+    "gpu-bind": ("bar", ("SLURM_TRES_BIND",), "gres/gpu:{}".format),
+    "tres-per-task": ("bar", ("SLURM_TRES_PER_TASK",), str),
+    "threads-per-core": ("bar", ("SLURM_THREADS_PER_CORE",), str),
+    "overcommit": ("bar", ("SLURM_OVERCOMMIT",), lambda _: "1"),
+    "profile": ("ba", ("SLURM_PROFILE",), ",".join),
+    "container": ("bar", ("SLURM_CONTAINER",), str),
+    "container-id": ("ar", ("SLURM_CONTAINER_ID",), str),
+    "cpu-freq": ("br", ("SLURM_CPU_FREQ_REQ",), str),
+    "dependency": ("br", ("SLURM_JOB_DEPENDENCY",), str),
+    "core-spec": ("b", ("SLURM_CORE_SPEC",), str),
+    "thread-spec": ("b", ("SLURM_THREAD_SPEC",), str),
+    "acctg-freq": ("b", ("SLURM_ACCTG_FREQ",), str),
+    "network": ("r", ("SLURM_NETWORK",), str),
 }
+LETTERS = {"sbatch": "b", "salloc": "a", "srun": "r"}
 
 
 def option_variables(options: JobOptions) -> dict[str, str]:
     """What the options themselves put into the job's environment."""
     found: dict[str, str] = {}
-    for option, (names, write) in VARIABLES.items():
-        if option in options and write is not None:
+    letter = LETTERS[options.at.program]
+    for option, (programs, names, write) in VARIABLES.items():
+        if letter in programs and option in options:
             for name in names:
                 found[name] = write(options.get(option))
     if "cpus-per-task" in options and "tres-per-task" not in options:
@@ -66,32 +65,39 @@ def option_variables(options: JobOptions) -> dict[str, str]:
         if plane:
             found["SLURM_DIST_PLANESIZE"] = str(plane)
     if "mem-bind" in options:
-        found.update(memory_binding(options.get("mem-bind"), "SLURM"))
-    if "export" in options:
+        binding = memory_binding(options.get("mem-bind"))
+        found.update(binding if letter != "b" else {name: binding[name] for name in BATCH_BINDING})
+    if letter == "b" and options.get("export", "").upper() in ("NONE", "NIL"):
         found["SLURM_EXPORT_ENV"] = options.get("export")
     return found
 
 
-def memory_binding(text: str, prefix: str) -> dict[str, str]:
-    """``verbose,rank`` as PREFIX_MEM_BIND and its parts."""
-    words = text.split(",")
-    verbose = "verbose" if "verbose" in words else "quiet"
+#: of the binding to memory, what a batch script is told
+BATCH_BINDING = ("SLURM_MEM_BIND", "SLURM_MEM_BIND_VERBOSE")
+
+
+def memory_binding(text: str) -> dict[str, str]:
+    """``verbose,rank`` as SLURM_MEM_BIND and its parts."""
+    words = [word for word in text.split(",") if word not in ("verbose", "quiet")]
+    loud = "verbose" if text.startswith("verbose") else "quiet"
     kind, mask = "", ""
-    for word in ("none", "rank", "local"):
-        if word in words:
+    for word in words:
+        if word in ("none", "rank", "local"):
             kind = word
     for word in ("map_mem", "mask_mem"):
         at = text.find(word + ":")
         if at >= 0:
             kind, mask = word + ":", text[at + len(word) + 1 :]
-    return {
-        f"{prefix}_MEM_BIND": text,
-        f"{prefix}_MEM_BIND_LIST": mask,
-        f"{prefix}_MEM_BIND_PREFER": "prefer" if "prefer" in words else "",
-        f"{prefix}_MEM_BIND_SORT": "sort" if "sort" in words else "",
-        f"{prefix}_MEM_BIND_TYPE": kind,
-        f"{prefix}_MEM_BIND_VERBOSE": verbose,
+    found = {
+        "SLURM_MEM_BIND": ",".join([loud, *words]),
+        "SLURM_MEM_BIND_LIST": mask,
+        "SLURM_MEM_BIND_TYPE": kind,
+        "SLURM_MEM_BIND_VERBOSE": loud,
     }
+    for word in ("prefer", "sort"):
+        if word in words:
+            found[f"SLURM_MEM_BIND_{word.upper()}"] = word
+    return found
 
 
 def exported(what: str | None, env: Mapping[str, str]) -> dict[str, str]:

@@ -45,6 +45,10 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         request.warn_all(messages, warnings)
         if options.verbose:
             write(sys.stderr, options.listing())
+    if "container" in first or "container-id" in first:
+        cluster = cluster or request.open_cluster("salloc")
+        if command or "use_interactive_step" not in str(getattr(cluster.conf, "LaunchParameters", "") or ""):
+            raise first.stop("--container requires LaunchParameters=use_interactive_step")
     change_directory(first)
     for options, job in zip(components, jobs, strict=True):
         description.complete(options, job)

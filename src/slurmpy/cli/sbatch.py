@@ -145,8 +145,12 @@ def environment(options: JobOptions, job: JobDescriptor, env: Mapping[str, str])
     for name in [key for key in found if key.startswith("SLURM_JOB") or key in LEFT_OUT]:
         del found[name]  # of the job that sbatch itself may run in
     found.update(job_environment.option_variables(options))
-    if options.get("export", "").upper() == "NONE" and job.get_user_env is None:
-        job.get_user_env = "0"
+    asked = options.get("export", "ALL").upper()
+    if asked not in ("ALL", "NIL"):
+        # NONE and lists mean a login's environment; with ALL in the list there is nothing that it could add
+        found["SLURM_GET_USER_ENV"] = "1"
+        if "ALL" not in asked.split(",") and job.get_user_env is None:
+            job.get_user_env = "0"
     found["SLURM_SUBMIT_DIR"] = options.at.cwd
     found["SLURM_SUBMIT_HOST"] = str(job.allocation_node_list)
     found["SLURM_JOB_NAME"] = str(job.name)

@@ -202,7 +202,8 @@ def environment(
     if "preserve-env" not in options:
         found["SLURM_NTASKS"] = found["SLURM_NPROCS"] = str(tasks)
         found["SLURM_NNODES"] = found["SLURM_JOB_NUM_NODES"] = str(nodes)
-    if "distribution" not in options and tasks <= nodes:
+    sized = any(name in options for name in ("nodes", "nodelist", "nodefile"))
+    if "distribution" not in options and sized and tasks <= nodes:
         found["SLURM_DISTRIBUTION"] = "cyclic"
     if "mem" in options:
         found.pop("SLURM_MEM_PER_CPU", None)
@@ -217,6 +218,8 @@ def environment(
         found["SLURM_JOB_NAME"] = str(asked.name)
     if "cpu-bind" in options:
         found.update(cpu_binding(options.get("cpu-bind")))
+    elif "threads-per-core" in options:
+        found.update(cpu_binding("threads"))
     return found
 
 
