@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import limits, records
+from slurmpy.controller import cluster, fairshare, limits, records
 from slurmpy.core.errors import SlurmError
 from slurmpy.rpc.aio import AsyncClient
 from slurmpy.rpc.cluster import slurmdbd_address
@@ -26,6 +26,7 @@ class AccountingLink:
         self.ctl = ctl
         self.connected = False
         self._confirmed = 0
+        self._ranked = False
         self._more = asyncio.Event()
         self._client: AsyncClient | None = None
 
@@ -89,8 +90,12 @@ class AccountingLink:
             if part.get("event") == "snapshot":
                 ctl.state.assocs.load_snapshot(part)
                 limits.recount(ctl.state)
+                if not self._ranked:
+                    self._ranked = True  # who exists now has a fair share at once, later ones in time
+                    fairshare.rank(ctl.state)
             else:
                 ctl.state.assocs.apply_update(part)
+            cluster.remote_licenses(ctl.state)
             ctl.store.put_meta("assocs", ctl.state.assocs.to_snapshot())
             for job in ctl.state.pending.values():
                 ctl.state.requeue_look(job)

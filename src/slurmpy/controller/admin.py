@@ -224,6 +224,7 @@ def _reservations_changed(ctl: Controller) -> None:
     from slurmpy.controller import duties
 
     duties.arm_reservations(ctl)
+    duties.mark_nodes(ctl)
     for job in ctl.state.pending.values():
         ctl.state.requeue_look(job)
     ctl.schedule()

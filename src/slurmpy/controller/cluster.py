@@ -8,6 +8,7 @@ from slurmpy.controller import licenses, limits, scheduler, select
 from slurmpy.controller.state import Job, Node, Partition, State
 from slurmpy.core import hostlist, tres
 from slurmpy.core.errors import SlurmError
+from slurmpy.core.records.cluster import LicenseInfo
 from slurmpy.core.sizes import format_mem
 from slurmpy.core.states import NodeState
 from slurmpy.rpc.log import log
@@ -277,6 +278,29 @@ def fill(state: State, conf: SlurmConf) -> None:
     link_nodes(state)
 
 
+def remote_licenses(state: State) -> None:
+    """This cluster's share of what slurmdbd counts (sacctmgr add resource), as licenses NAME@SERVER."""
+    cluster = str(state.conf.ClusterName)
+    found = {}
+    for resource in state.assocs.resources.values():
+        if resource.type.lower() not in ("license", "notset", ""):
+            continue
+        for name, allowed in resource.clusters:
+            if name == cluster:
+                absolute = "Absolute" in resource.flags
+                total = allowed if absolute else resource.count * allowed // 100
+                found[f"{resource.name}@{resource.server}"] = total
+    for name in [one for one, lic in state.licenses.items() if lic.remote and one not in found]:
+        del state.licenses[name]
+    for name, total in found.items():
+        lic = state.licenses.get(name)
+        if lic is None:
+            lic = state.licenses[name] = LicenseInfo(name=name, remote=True)
+        if lic.total != total:
+            lic.total, lic.last_update = total, state.now
+            lic.free = max(0, total - lic.used)
+
+
 def _default(state: State) -> None:
     defaults = [name for name, partition in state.partitions.items() if partition.default]
     state.default_partition = defaults[-1] if defaults else ""
@@ -293,6 +317,7 @@ def recover(state: State, store: Store, everything: bool) -> None:
     saved = store.meta("assocs")
     if saved is not None:
         state.assocs.load_snapshot(saved)
+        remote_licenses(state)
     for name, old in store.load_nodes().items():
         node = state.nodes.get(name)
         if node is not None:
@@ -402,10 +427,9 @@ def reconfigure(state: State, conf: SlurmConf) -> list[Job]:
     state.partitions.clear()
     state.partitions.update(partitions)
     _default(state)
-    old_licenses = state.licenses
     state.licenses = licenses.from_configuration(conf.Licenses or "")
+    remote_licenses(state)
     licenses.recount(state, state.running.values())
-    del old_licenses
     link_nodes(state)
     for node in state.nodes.values():
         state.touch_node(node)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import admin, fairshare, priority, reservation_admin
+from slurmpy.controller import admin, fairshare, priority, reservation_admin, reservations
+from slurmpy.core.states import NodeState
 from slurmpy.rpc.log import log
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def start(ctl: Controller) -> None:
         fairshare.rank(ctl.state)
     arm_priority(ctl)
     arm_reservations(ctl)
+    mark_nodes(ctl)
 
 
 def arm_priority(ctl: Controller) -> None:
@@ -68,6 +70,34 @@ def on_reservation(ctl: Controller, _key: Any) -> None:
     state.reservations_update = state.now
     ctl.schedule()
     arm_reservations(ctl)
+    mark_nodes(ctl)
+
+
+def mark_nodes(ctl: Controller) -> None:
+    """Shows on the nodes what the active reservations hold (a floating one counts as active)."""
+    state = ctl.state
+    held: dict[str, tuple[int, str]] = {}
+    for one in state.reservations.values():
+        if not (reservations.is_active(one, state.now) or "TIME_FLOAT" in one.flags):
+            continue
+        flags = NodeState.RESERVED | (NodeState.MAINTENANCE if "MAINT" in one.flags else 0)
+        for name in one._node_names:
+            held[name] = (held.get(name, (0, ""))[0] | flags, one.name)
+    both = NodeState.RESERVED | NodeState.MAINTENANCE
+    for name, node in state.nodes.items():
+        flags, reservation = held.get(name, (0, ""))
+        if node.state & both != flags or node.reservation != reservation:
+            node.state = node.state & ~both | flags
+            node.reservation = reservation
+            state.touch_node(node, stored=False)
+
+
+def mark_planned(ctl: Controller, names: frozenset[str]) -> None:
+    """Shows which nodes the backfill scheduler keeps for waiting jobs."""
+    for name, node in ctl.state.nodes.items():
+        if bool(node.state & NodeState.PLANNED) != (name in names):
+            node.state ^= NodeState.PLANNED
+            ctl.state.touch_node(node, stored=False)
 
 
 TIMERS = {"priority": on_priority, "reservation": on_reservation}

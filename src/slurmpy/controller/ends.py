@@ -271,7 +271,9 @@ def end_waiting(ctl: Controller, job: Job, base: int, reason: str | None = None,
     if reason is not None:
         job.state_reason = reason
     job.exit_code = exit_code
-    job.start_time = job.end_time = now
+    job.start_time = job.end_time = job.preemptable_time = now
+    if job._request is None or job._request.tasks is None:
+        job.__dict__["tasks"] = None  # never worked out for a job that never started
     if job._array_tasks is not None and job._array_tasks and base != JobState.CANCELLED:
         job.array_task_string = job._array_tasks.format()
     ctl.state.set_job_state(job, base)

@@ -36,9 +36,15 @@ def select_jobs(ctl: Controller, peer: Peer, where: dict[str, Any]) -> list[Job]
     else:
         pool = state.jobs.values()
     tests = list(_job_tests(ctl, peer, where, users))
-    if not tests:
-        return list(pool)
-    return [job for job in pool if all(test(job) for test in tests)]
+    found = [job for job in pool if all(test(job) for test in tests)] if tests else list(pool)
+    if state.by_array:
+        found.sort(key=_place)
+    return found
+
+
+def _place(job: Job) -> tuple[int, bool, int]:
+    """Where a job stands in Slurm's list: an array's tasks before the record with the array's own id."""
+    return job.array_job_id or job.job_id, job.array_job_id == job.job_id, job.job_id
 
 
 def _by_id(ctl: Controller, ids: Any) -> list[Job]:
@@ -171,7 +177,7 @@ def select_reservations(ctl: Controller, peer: Peer, where: dict[str, Any]) -> l
 
 
 def select_licenses(ctl: Controller, peer: Peer, where: dict[str, Any]) -> list[Any]:
-    return _named(ctl.state.licenses, where)
+    return sorted(_named(ctl.state.licenses, where), key=lambda one: one.name)
 
 
 SELECT: dict[str, Callable[..., list[Any]]] = {

@@ -206,7 +206,6 @@ def shares(ctl: Controller, peer: Peer, where: dict[str, Any]) -> Rows:
     """sshare: one row for each association, in the order of the tree."""
     from slurmpy.controller import fairshare
 
-    fairshare.advance(ctl.state, ctl.state.now)
     return fairshare.COLUMNS, fairshare.rows(ctl.state)
 
 
