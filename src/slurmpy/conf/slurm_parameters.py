@@ -157,7 +157,7 @@ TABLE: dict[str, tuple[str, object, bool]] = {
     "SchedulerParameters": ("str", None, True),
     "SchedulerTimeSlice": ("sec", 30, False),
     "SchedulerType": ("str", "sched/backfill", True),
-    "ScronParameters": ("str", None, False),
+    "ScronParameters": ("str", None, True),
     "SelectType": ("str", "select/cons_tres", True),
     "SelectTypeParameters": ("str", "CR_CORE_MEMORY", True),
     "SlurmUser": ("user", "root", True),

@@ -87,6 +87,7 @@ SLURM_CONF = {
     "SchedulerParameters": "Settings of the scheduler, joined by commas: bf_interval=, bf_window=, "
     "default_queue_depth=, max_script_size=, sched_interval= and others.",
     "SchedulerType": "sched/backfill (smaller jobs fill gaps) or sched/builtin (strict order).",
+    "ScronParameters": "enable: users may have crontabs, see scrontab.",
     "SelectType": "select/cons_tres: jobs share nodes by CPUs, memory and generic resources; select/linear: whole "
     "nodes.",
     "SelectTypeParameters": "What is counted: CR_CPU, CR_CORE, CR_SOCKET, each also with _MEMORY; CR_LLN and others.",
