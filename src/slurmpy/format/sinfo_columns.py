@@ -89,6 +89,8 @@ def _unlimited(number: int) -> str:
 
 
 def _nodes(context: Context, row: Row) -> str:
+    if len(row.nodes) == 1:
+        return row.nodes[0].name
     from ..core import hostlist
 
     return hostlist.compress([node.name for node in row.nodes]) if row.nodes else ""
