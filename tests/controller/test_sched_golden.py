@@ -289,6 +289,18 @@ def test_live_jobs_are_where_and_why_the_real_ones_are(tmp_path: Path, known_use
     assert parts[0].is_running
     assert parts[1].state_reason == "DependencyNeverSatisfied"
     assert parts[2].state_reason == "Dependency"
+    # by the time of that capture, these two had ended
+    world.end(state, parts[0])
+    world.end(state, state.jobs[special])
+    for row in world.captures("scontrol"):
+        if row["name"].endswith("json-show-node"):
+            nodes = {node["name"]: node for node in json.loads(row["out"])["nodes"]}
+    fields = ("alloc_cpus", "alloc_memory", "tres_used", "reservation", "gres_used", "tres_weighted")
+    for name, node in state.nodes.items():
+        assert [getattr(node, field) for field in fields] == [plain(nodes[name][field]) for field in fields], name
+        flags = NodeState.RESERVED | NodeState.MAINTENANCE | NodeState.PLANNED
+        named = {"RESERVED": NodeState.RESERVED, "MAINTENANCE": NodeState.MAINTENANCE, "PLANNED": NodeState.PLANNED}
+        assert node.state & flags == sum(named.get(word, 0) for word in nodes[name]["state"]), name
 
 
 def submit_het(state: State, command: str) -> int:

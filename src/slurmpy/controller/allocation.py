@@ -180,13 +180,19 @@ def _give_cores(node: Node, job: Job, alloc: NodeAlloc) -> None:
 
 def _describe(state: State, node: Node) -> None:
     """Bring the shown fields of a node in line with its counters."""
-    node.alloc_cpus = node._cpus_used
+    # shown are the threads of all cores that are taken, also where a job uses one of two
+    cores = node._cores_used
+    for rows in node._rows.values():
+        for row in rows:
+            cores |= row
+    cpus = min(cores.bit_count() * cpus_per_core(node), node.cpus)
+    node.alloc_cpus, node.tres_weighted = cpus, float(cpus)
     node.alloc_memory = node._memory_used
     node.gres_used = gres_used_text(node)
     tracked = state.assocs.tres
     parts = []
-    if node._cpus_used:
-        parts.append(f"cpu={node._cpus_used}")
+    if cpus:
+        parts.append(f"cpu={cpus}")
     if node._memory_used:
         from slurmpy.core.sizes import format_mem
 
@@ -200,7 +206,7 @@ def _describe(state: State, node: Node) -> None:
     base = node.state & NodeState.BASE
     if base in (NodeState.IDLE, NodeState.ALLOCATED, NodeState.MIXED):
         running = len(node._jobs) > len(node._suspended)
-        full = node._cpus_used >= (node.effective_cpus or node.cpus) or node._exclusive
+        full = cpus >= (node.effective_cpus or node.cpus) or node._exclusive
         new = NodeState.IDLE if not node._jobs else NodeState.ALLOCATED if full and running else NodeState.MIXED
         node.state = node.state & ~NodeState.BASE | new
     state.touch_node(node, stored=False)

@@ -17,6 +17,7 @@ from slurmpy.controller.state import Node
 from slurmpy.core import hostlist
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.records.base import INFINITE
+from slurmpy.core.states import NodeState
 
 if TYPE_CHECKING:
     from slurmpy.controller.select import Placement
@@ -231,6 +232,7 @@ def run(state: State, now: int) -> list[Job]:
     down are tried, one of each kind. Where it had to stop, the next pass goes on.
     """
     if not enabled(state) or not state.pending:
+        _mark_planned(state, set())
         return []
     line = scheduler.queue(state)
     pairs = _top(line.lists, parameter(state, "bf_max_job_test"))
@@ -281,7 +283,19 @@ def run(state: State, now: int) -> list[Job]:
             plan.add(found[0], found[0] + _seconds(job, partition), found[1], job)
             _note(state, job, found[0], found[1], partition)
     line.backfill_from = position if plan.work >= MOST_WORK else 0
+    _mark_planned(state, {name for _, _, placement, _ in plan.planned for name in placement.allocation})
     return started
+
+
+def _mark_planned(state: State, planned: set[str]) -> None:
+    """Show which nodes are kept for waiting jobs."""
+    before: frozenset[str] = state.__dict__.get("_planned_nodes", frozenset())
+    for name in before ^ planned:
+        node = state.nodes.get(name)
+        if node is not None:
+            node.state = node.state | NodeState.PLANNED if name in planned else node.state & ~NodeState.PLANNED
+            state.touch_node(node, stored=False)
+    state.__dict__["_planned_nodes"] = frozenset(planned)
 
 
 def _at_limit(line: scheduler.Queue, job: Job) -> bool:

@@ -298,15 +298,20 @@ def billing_weights(text: str) -> tuple[tuple[str, float], ...]:
 
 
 def billing(counts: Mapping[str, int], partition: Partition) -> int:
-    """The billing TRES: CPUs where the partition has no weights, else the weighted sum."""
+    """The billing TRES: CPUs where the partition has no weights, else the whole part of the weighted sum."""
+    return int(weighted(counts, partition))
+
+
+def weighted(counts: Mapping[str, int], partition: Partition) -> float:
+    """What billing is the whole part of."""
     if not partition.billing_weights:
-        return counts["cpu"]
+        return float(counts["cpu"])
     total = 0.0
     for name, weight in billing_weights(partition.billing_weights):
         for tres_name, count in counts.items():
             if tres_name.lower() == name:
                 total += weight * count
-    return int(total)
+    return total
 
 
 def show(counts: Mapping[str, int]) -> str:

@@ -17,6 +17,7 @@ from slurmpy.controller.state import Reservation
 from slurmpy.core import hostlist, tres
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.records.base import INFINITE
+from slurmpy.core.states import NodeState
 
 if TYPE_CHECKING:
     from slurmpy.controller.state import Node, Partition, State
@@ -72,6 +73,7 @@ def create(state: State, wishes: dict[str, Any], peer: Peer, now: int) -> Reserv
     made.name = name or _invent(state, wishes, number)
     state.reservations[made.name] = made
     state.touch_reservation(made)
+    mark_nodes(state, now)
     return made
 
 
@@ -114,6 +116,7 @@ def update(state: State, wishes: dict[str, Any], peer: Peer, now: int) -> Reserv
         _refuse_overlap(state, new, new._node_names)
     state.reservations[old.name] = new
     state.touch_reservation(new)
+    mark_nodes(state, now)
     return new
 
 
@@ -126,6 +129,7 @@ def delete(state: State, name: str, peer: Peer, now: int) -> None:
         if name in words(job.resv_name):
             raise SlurmError("ESLURM_RESERVATION_BUSY")
     state.remove_reservation(name)
+    mark_nodes(state, now)
     for job in list(state.pending.values()):
         if name in words(job.resv_name):
             job.hold, job.priority = True, 0
@@ -154,7 +158,33 @@ def advance(state: State, now: int) -> list[Reservation]:
         elif not any(one.name in words(job.resv_name) for job in state.running.values()):
             state.remove_reservation(one.name)
             gone.append(one)
+    mark_nodes(state, now)
     return gone
+
+
+def mark_nodes(state: State, now: int) -> None:
+    """Show on the nodes which reservation holds them: RESERVED, and MAINTENANCE for one with MAINT.
+
+    A floating reservation never begins, but Slurm shows its nodes so all the same.
+    """
+    shown = NodeState.RESERVED | NodeState.MAINTENANCE
+    marks: dict[str, tuple[int, str]] = {}
+    for one in state.reservations.values():
+        if "TIME_FLOAT" in one.flags or is_active(one, now):
+            flags = shown if "MAINT" in one.flags else NodeState.RESERVED
+            for name in one._node_names:
+                marks[name] = (flags, one.name)
+    before: frozenset[str] = state.__dict__.get("_reserved_nodes", frozenset())
+    for name in before.union(marks):
+        node = state.nodes.get(name)
+        if node is None:
+            continue
+        flags, label = marks.get(name, (0, ""))
+        wanted = node.state & ~shown | flags
+        if (node.state, node.reservation) != (wanted, label):
+            node.state, node.reservation = wanted, label
+            state.touch_node(node, stored=False)
+    state.__dict__["_reserved_nodes"] = frozenset(marks)
 
 
 def next_change(state: State, now: int) -> int:

@@ -573,7 +573,7 @@ def start(state: State, job: Job, placement: Placement, partition: Partition, no
     job.cpus = placement.cpus
     job._tres_alloc = job_sizes.allocated_tres(state, job, partition)
     job.tres_alloc_str = job_sizes.show(job._tres_alloc)
-    job.billable_tres = float(job._tres_alloc["billing"])
+    job.billable_tres = job_sizes.weighted(job._tres_alloc, partition)
     with_gres = [alloc for alloc in job._allocation.values() if alloc.gres]
     job.gres_detail = tuple(gres_request.describe(alloc.gres) for alloc in with_gres)
     job.scheduled_nodes = ""
