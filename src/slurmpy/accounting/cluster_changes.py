@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from slurmpy.core.records.accounting import Account, Association, Cluster, Tres, User, Wckey
+from slurmpy.core.records.accounting import STANDARD_TRES, Account, Association, Cluster, Tres, User, Wckey
 
 from . import tres_text
 from .books import Books
@@ -77,12 +77,24 @@ def add_cluster(books: Books, name: str, actor: str, now: int, registers: bool =
     return cluster
 
 
+def all_labels(labels: Iterable[str]) -> list[str]:
+    """The TRES that AccountingStorageTRES means: with gres/gpu come the GPUs' memory and utilization."""
+    found = list(dict.fromkeys(label.strip() for label in labels if label.strip()))
+    gpus = [index for index, label in enumerate(found) if label == "gres/gpu" or label.startswith("gres/gpu:")]
+    if gpus:
+        at = gpus[-1] + 1
+        found[at:at] = [label for label in ("gres/gpumem", "gres/gpuutil") if label not in found]
+    return found
+
+
 def register(books: Books, name: str, args: Mapping[str, Any], actor: str, now: int) -> int:
     """What a slurmctld says of its cluster when it starts; returns the cluster's id."""
     cluster = books.clusters.get(name) or add_cluster(books, name, actor, now, registers=True)
-    labels = [str(label) for label in args.get("tres_types") or ()]
+    labels = all_labels(str(label) for label in args.get("tres_types") or ())
     tres = str(args.get("tres") or "")
     counts = dict(tres_text.parse(tres)) if tres else {}
+    for label in (*(f"{kind}/{own}" if own else kind for _, kind, own in STANDARD_TRES), *labels):
+        counts.setdefault(label, 0)
     changes: dict[str, Any] = {}
     wanted = {
         "control_host": str(args.get("host") or ""),

@@ -98,7 +98,8 @@ def _time_window(where: Mapping[str, Any]) -> list[Any]:
         if state > 0xFF:
             matches = job.job_state.op("&")(state) != 0
         else:
-            matches = job.job_state.op("&")(0xFF) == state
+            # a requeued record keeps the state that its run ended in below the flag
+            matches = sa.and_(job.job_state.op("&")(0xFF) == state, job.job_state.op("&")(int(JobState.REQUEUED)) == 0)
         if start:
             matches = sa.and_(matches, sa.or_(job.end_time == 0, job.end_time >= start))
         if end:

@@ -52,9 +52,9 @@ _END_DECIDES = frozenset(
 
 def check_item(item: Any) -> None:
     """Raises SlurmError for an item that no slurmctld of ours sends."""
-    if not isinstance(item, dict) or item.get("kind") not in KINDS:
+    if not isinstance(item, dict) or (item.get("kind") not in KINDS and item.get("kind") not in _SINGLE):
         raise SlurmError("SLURM_ERROR", "records: an item of unknown kind")
-    for name in KINDS[item["kind"]][0]:
+    for name in KINDS[item["kind"]][0] if item["kind"] in KINDS else ():
         if name not in item:
             raise SlurmError("SLURM_ERROR", f"records: {item['kind']} without {name}")
 
@@ -364,14 +364,15 @@ def _cluster_tres(connection: sa.Connection, cluster: str, item: Item) -> None:
     now, tres, nodes = int(item["time"]), _value("tres_allocated", item["tres"]), str(item["nodes"])
     last = connection.execute(
         sa.select(table.c.start_time, table.c.end_time, table.c.tres, table.c.cluster_nodes)
-        .where(mine)
+        .where(mine & (table.c.state == 0))
         .order_by(table.c.start_time.desc())
         .limit(1)
     ).first()
     if last is not None:
         if last.start_time >= now or (not last.end_time and (last.tres, last.cluster_nodes) == (tres, nodes)):
             return
-        connection.execute(table.update().where(mine & (table.c.end_time == 0)).values(end_time=now))
+        open_one = mine & (table.c.state == 0) & (table.c.end_time == 0)
+        connection.execute(table.update().where(open_one).values(end_time=now))
     connection.execute(
         table.insert().values(
             cluster=cluster,
@@ -386,6 +387,37 @@ def _cluster_tres(connection: sa.Connection, cluster: str, item: Item) -> None:
             tres=tres,
         )
     )
+
+
+def _cluster_down(connection: sa.Connection, cluster: str, item: Item) -> None:
+    """slurmctld has gone (TrackSlurmctldDown)."""
+    table = schema.events
+    mine = (table.c.cluster == cluster) & (table.c.node == "")
+    start = int(item["start"])
+    taken = sa.select(table.c.start_time).where(
+        mine & ((table.c.start_time == start) | (table.c.state != 0) & (table.c.end_time == 0))
+    )
+    if connection.execute(taken).first() is None:
+        connection.execute(
+            table.insert().values(
+                cluster=cluster,
+                node="",
+                cluster_nodes="",
+                start_time=start,
+                end_time=0,
+                state=1,
+                reason="slurmctld disconnect",
+                user_id=None,
+                user_name="",
+                tres=_value("tres_allocated", item["tres"]),
+            )
+        )
+
+
+def _cluster_up(connection: sa.Connection, cluster: str, item: Item) -> None:
+    table = schema.events
+    mine = (table.c.cluster == cluster) & (table.c.node == "") & (table.c.state != 0) & (table.c.end_time == 0)
+    connection.execute(table.update().where(mine).values(end_time=item["end"]))
 
 
 def _reservation(connection: sa.Connection, cluster: str, item: Item) -> None:
@@ -421,6 +453,8 @@ _SINGLE: dict[str, Callable[[sa.Connection, str, Item], None]] = {
     "node_down": _node_down,
     "node_up": _node_up,
     "cluster_tres": _cluster_tres,
+    "cluster_down": _cluster_down,
+    "cluster_up": _cluster_up,
     "reservation": _reservation,
 }
 

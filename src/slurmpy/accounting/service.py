@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from .job_records import Recorder
 
+#: records that slurmdbd makes itself
+OWN_KINDS = ("cluster_down", "cluster_up")
+
 #: what a subscriber may lag behind before it is cut off (it asks anew and gets the whole picture)
 SUBSCRIBER_QUEUE = 1000
 
@@ -221,15 +224,18 @@ class Service:
 
         name = str(args["cluster"]).lower()
         number = await self.change(lambda books, now: cluster_changes.register(books, name, args, peer.name, now))
-        tres, nodes = str(args.get("tres") or ""), str(args.get("nodes") or "")
-        if tres:
-            item = {"kind": "cluster_tres", "time": int(args.get("time") or time.time()), "tres": tres, "nodes": nodes}
-            await self._write_records(name, (item,))
+        now, cluster = int(args.get("time") or time.time()), self.books.clusters[name]
+        items: list[dict[str, Any]] = [{"kind": "cluster_up", "end": now}]
+        if args.get("tres"):
+            items.append({"kind": "cluster_tres", "time": now, "tres": cluster.tres, "nodes": cluster.nodes})
+        await self._write_records(name, tuple(items))
         log.info(f"cluster {name} registered from {args.get('host')}:{args.get('port')}")
         return {"cluster_id": number}
 
     async def _records(self, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
         items = args["items"]
+        if any(isinstance(item, dict) and item.get("kind") in OWN_KINDS for item in items):
+            raise SlurmError("SLURM_ERROR", "records: an item of unknown kind")
         cluster = str(args["cluster"]).lower()
         if cluster not in self.books.clusters:
             raise SlurmError("SLURM_ERROR", f"cluster {cluster} is not registered")
@@ -274,6 +280,14 @@ class Service:
                 yield message
         finally:
             self.subscribers.discard(subscriber)
+            if self.conf.TrackSlurmctldDown and not any(s.cluster == subscriber.cluster for s in self.subscribers):
+                self.run(self._controller_gone(subscriber.cluster))
+
+    async def _controller_gone(self, name: str) -> None:
+        cluster = self.books.clusters.get(name)
+        if cluster is not None:
+            item = {"kind": "cluster_down", "start": int(time.time()), "tres": cluster.tres}
+            await self._write_records(name, (item,))
 
 
 def _words(value: Any) -> list[str]:

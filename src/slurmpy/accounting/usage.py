@@ -159,13 +159,13 @@ def collect(connection: Any, start: int, end: int, now: int, where: Mapping[str,
         stretches = suspended.get(row.db_index, ())
         tally.job(who, row.eligible_time, row.start_time, row.end_time, row.tres_allocated, cpus, stretches)
     event = schema.events.c
-    query = sa.select(event.cluster, event.node, event.start_time, event.end_time, event.tres, event.reason).where(
+    query = sa.select(event.cluster, event.node, event.start_time, event.end_time, event.tres, event.state).where(
         event.start_time < end, sa.or_(event.end_time == 0, event.end_time > start)
     )
     if where.get("clusters"):
         query = query.where(event.cluster.in_(list(where["clusters"])))
     for row in connection.execute(query):
-        if row.node:
+        if row.node or row.state:
             tally.node_down(row.cluster, row.start_time, row.end_time, row.tres)
         else:
             tally.cluster_size(row.cluster, row.start_time, row.end_time, row.tres)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
+SYSTEM_CONF = "/etc/slurm/slurm.conf"
+
 #: entity: keyword of a condition -> (filter, kind of its value)
 CONDITIONS: dict[str, dict[str, tuple[str, str]]] = {
     "account": {
@@ -396,11 +398,10 @@ def _rows(session: Session, entity: str, specs: Specs) -> Iterable[Row]:
         _event_conditions(where, specs)
     if entity == "association":
         where |= _assoc_flags(specs)
-    if entity == "reservation":
+    if entity == "reservation" and not specs.format:
+        # what is there now; a list with a format of its own is one of everything, as in Slurm
         where.setdefault("start", session.now)
         where.setdefault("end", session.now)
-        if "start" in specs.where and "end" not in specs.where:
-            where["end"] = session.now
     if entity == "transaction":
         mentions = [*where.pop("users", ()), *where.pop("accounts", ())]
         if mentions:
@@ -645,7 +646,7 @@ def _configuration(session: Session) -> int:
         ("PluginDir", str(conf.PluginDir)),
         ("PrivateData", str(conf.PrivateData or "none")),
         ("SlurmUserId", _user(str(conf.SlurmUser or "root"))),
-        ("SLURM_CONF", str(conf.path)),
+        ("SLURM_CONF", SYSTEM_CONF),  # as in Slurm: where it is by default, whatever the variable says
         ("SLURM_VERSION", _release()),
         ("TCPTimeout", f"{conf.TCPTimeout} sec"),
         ("TrackWCKey", "Yes" if conf.TrackWCKey else "No"),

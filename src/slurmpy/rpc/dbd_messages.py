@@ -32,6 +32,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from slurmpy.core.ids import STEP_BATCH
+from slurmpy.data_parser import job_paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -189,6 +190,7 @@ def job_record(job: JobInfo, kind: str, **extra: Any) -> dict[str, Any]:
     item["constraints"] = job.features
     item["reservation_name"] = job.resv_name
     item["state_reason"] = job.state_reason
+    item.update(job_paths.patterns(job))
     item["array_task_string"] = job.array_task_string  # empty again once its last task runs
     if job.het_job_id:
         item["het_job_offset"] = job.het_job_offset
@@ -282,8 +284,8 @@ def usage_fields(usage: dict[str, Any] | None) -> dict[str, Any]:
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# Every method of slurmdbd and the role that it demands (`slurmpy.rpc.methods`). Where coordinators of accounts or owners
-# of jobs may as well, the method is open to any and the handler asks `slurmpy.accounting.permissions`.
+# Every method of slurmdbd and the role that it demands (`slurmpy.rpc.methods`). Where coordinators of accounts or
+# owners of jobs may as well, the method is open to any and the handler asks `slurmpy.accounting.permissions`.
 
 METHODS: dict[str, str] = {
     "ping": "any",
