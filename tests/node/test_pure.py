@@ -152,11 +152,19 @@ def test_numbers_per_node() -> None:
 
 
 def test_samples_come_soon_and_then_seldom() -> None:
-    delays = usage.sample_delays(30)
-    first = [next(iter_) for iter_ in [iter(delays)] for _ in range(9)]
-    assert sum(first[:7]) == pytest.approx(30)
-    assert first[7:] == [30.0, 30.0]
+    delays = iter(usage.sample_delays(30))
+    assert [next(delays) for _ in range(3)] == [30.0, 30.0, 30.0]
+    often = iter(usage.sample_delays(1))
+    first = [next(often) for _ in range(6)]
+    assert first[0] < 0.1
+    assert sum(first[:4]) == pytest.approx(1)
+    assert first[4:] == [1.0, 1.0]
     assert list(usage.sample_delays(0)) == []
+    coarse = usage.TaskUsage(0, 30)
+    assert coarse.figures("n1", 0)["in"] == {"energy": (0, 0, "n1", 0, 0, "n1", 0)}
+    coarse.sampled([])
+    assert "mem" in coarse.figures("n1", 0)["in"]
+    assert "mem" in usage.TaskUsage(0, 1).figures("n1", 0)["in"]
 
 
 # ---------------------------------------------------------------- frames

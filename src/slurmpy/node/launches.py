@@ -100,6 +100,9 @@ def of_batch(message: Mapping[str, Any], node: str, common: Mapping[str, Any], a
         "umask": 0o022 if request.get("umask") is None else request["umask"],
         "limits": request.get("rlimits") or {},
         "append": append if mode is None else mode == "a",
+        "frequency": frequency_of(request["account_gather_frequency"])
+        if request.get("account_gather_frequency")
+        else common["frequency"],
         "stdin": _file(job.get("standard_input") or request.get("standard_input"), ("none",)),
         "stdout": stdout,
         "stderr": _file(job.get("standard_error") or request.get("standard_error"), ("stdout",)),

@@ -45,11 +45,11 @@ class Task:
 
     __slots__ = ("local", "number", "pid", "status", "usage")
 
-    def __init__(self, number: int, local: int, floor: int) -> None:
+    def __init__(self, number: int, local: int, floor: int, frequency: int) -> None:
         self.number, self.local = number, local
         self.pid = 0
         self.status: int | None = None
-        self.usage = usage.TaskUsage(floor)
+        self.usage = usage.TaskUsage(floor, frequency)
 
 
 class Step:
@@ -69,7 +69,7 @@ class Step:
         if self.identity.switch and self.identity.user_name:
             self.launch = launch = {**launch, "user_name": self.identity.user_name}
         floor = usage.own_peak() + (1 << 20)
-        self.tasks = [Task(number, local, floor) for local, number in enumerate(launch["tasks"])]
+        self.tasks = [Task(number, local, floor, launch["frequency"]) for local, number in enumerate(launch["tasks"])]
         self._by_pid: dict[int, Task] = {}
         self._groups: dict[int, Task] = {}
         self.io = StepIo(self)

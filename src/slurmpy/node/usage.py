@@ -1,4 +1,9 @@
-"""What a step's tasks use, sampled from /proc while they run and exact at their end (jobacct_gather of Slurm)."""
+"""What a step's tasks use, sampled from /proc while they run and exact at their end (jobacct_gather of Slurm).
+
+As in Slurm, a task that ends before its first sample (JobAcctGatherFrequency) has a CPU time and no other figures. With
+a frequency of a second or two, though, the first samples come within a fraction of it, and what the kernel says of a
+process at its end counts even without a sample: then every task has its figures.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +15,19 @@ from slurmpy.rpc.dbd_messages import merge_usage, task_usage
 
 from . import processes
 
-#: Seconds after the start: short tasks are sampled too, long ones cost no more than JobAcctGatherFrequency says.
-FIRST_SAMPLES = (0.03, 0.2, 0.8, 2.0, 5.0, 10.0)
+#: JobAcctGatherFrequency, in seconds, up to which even the shortest task is measured
+FINE = 2
+#: Seconds after the start of the first samples then.
+FIRST_SAMPLES = (0.03, 0.2, 0.5)
 
 
 def sample_delays(frequency: int) -> Iterable[float]:
-    """Seconds between samples: the first ones come quickly, then one every `frequency` seconds."""
+    """Seconds between samples: one every `frequency` seconds, and some soon after the start if that is `FINE`."""
     past = 0.0
-    for moment in FIRST_SAMPLES:
-        if moment >= frequency:
-            break
-        yield moment - past
-        past = moment
-    if frequency > past:
+    if 0 < frequency <= FINE:
+        for moment in FIRST_SAMPLES:
+            yield moment - past
+            past = moment
         yield frequency - past
     while frequency:
         yield float(frequency)
@@ -31,9 +36,10 @@ def sample_delays(frequency: int) -> Iterable[float]:
 class TaskUsage:
     """The figures of one task and all below it."""
 
-    __slots__ = ("faults", "floor", "given", "live_ticks", "rss", "system", "taken", "user", "vsize")
+    __slots__ = ("faults", "floor", "given", "known", "live_ticks", "rss", "system", "taken", "user", "vsize")
 
-    def __init__(self, floor: int) -> None:
+    def __init__(self, floor: int, frequency: int) -> None:
+        self.known = 0 < frequency <= FINE
         #: the peak (bytes) that a forked slurmstepd passes on to its child's rusage: below it rusage says nothing
         self.floor = floor
         self.user = self.system = 0  # microseconds, of what has ended
@@ -42,6 +48,7 @@ class TaskUsage:
 
     def sampled(self, group: Iterable[processes.Figures]) -> None:
         """Takes in one sample of the task's live processes."""
+        self.known = True
         rss = vsize = ticks = faults = taken = given = peak = 0
         for one in group:
             rss += one.rss
@@ -73,6 +80,8 @@ class TaskUsage:
 
     def figures(self, node: str, task: int) -> dict[str, Any]:
         """As `slurmpy.rpc.dbd_messages.task_usage` wants it."""
+        if not self.known:
+            return task_usage(node, task, self.user, self.system, {"energy": 0}, {"energy": 0})
         live = self.live_ticks * 1_000_000 // processes.TICKS
         user = max(self.user, live) if live else self.user
         cpu = (user + self.system) // 1000
