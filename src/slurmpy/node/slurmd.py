@@ -472,7 +472,8 @@ class Slurmd:
             "reason": request.get("reason") or "cancelled",
             "kill_wait": request.get("kill_wait"),
         }
-        for step in list(job.steps.values()):
+        # the script last: its end takes its sruns along, whose steps should hear from us first why they end
+        for step in sorted(job.steps.values(), key=lambda step: step.step_id == STEP_BATCH):
             try:
                 await control.ask(self._socket(step), question)
             except (OSError, SlurmError) as error:
