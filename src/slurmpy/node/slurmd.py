@@ -472,12 +472,16 @@ class Slurmd:
             "reason": request.get("reason") or "cancelled",
             "kill_wait": request.get("kill_wait"),
         }
-        # the script last: its end takes its sruns along, whose steps should hear from us first why they end
-        for step in sorted(job.steps.values(), key=lambda step: step.step_id == STEP_BATCH):
+
+        async def tell(step: Step) -> None:
             try:
                 await control.ask(self._socket(step), question)
             except (OSError, SlurmError) as error:
                 log.debug(f"terminate {step.job_id}.{step_name(step.step_id)}: {error}")
+
+        # the script last: its end takes its sruns along, whose steps should hear from us first why they end
+        steps = sorted(job.steps.values(), key=lambda step: step.step_id == STEP_BATCH)
+        await asyncio.gather(*map(tell, steps))
 
     async def _ending(self, job_id: int, job: Job, request: dict[str, Any]) -> None:
         """Ends all steps, waits for them, runs the Epilog and says so."""
