@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from slurmpy.controller import cluster, fairshare, limits, records
+from slurmpy.controller.agent import LOST
 from slurmpy.core.errors import SlurmError
 from slurmpy.rpc.aio import AsyncClient
 from slurmpy.rpc.cluster import slurmdbd_address
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from slurmpy.controller.control import Controller
 
 BATCH = 500
+#: after slurmdbd refused our records (its database is full, ...), seconds until they are sent again
+REFUSED_RETRY = 10.0
 
 
 class AccountingLink:
@@ -111,6 +114,13 @@ class AccountingLink:
                 await self._more.wait()
                 continue
             message: dict[str, Any] = {"cluster": ctl.conf.ClusterName, "first_seq": first, "items": tuple(items)}
-            answer = await self._client.call("records", message, 120.0)
+            try:
+                answer = await self._client.call("records", message, 120.0)
+            except SlurmError as error:
+                if error.name in LOST:
+                    return  # `_updates` ends too, and all begins anew
+                log.error(f"slurmdbd does not take our records: {error.message}")
+                await asyncio.sleep(REFUSED_RETRY)
+                continue
             self._confirmed = int(answer["confirmed"])
             ctl.store.confirm(self._confirmed)

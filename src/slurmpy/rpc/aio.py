@@ -70,6 +70,7 @@ class AsyncClient(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._welcome = loop.create_future()
         auth = None
+        self._secret = None  # of an earlier attempt over TCP: a unix socket's frames are not sealed
         connection = None
         if self.address.unix:
             try:
