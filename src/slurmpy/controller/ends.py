@@ -113,6 +113,8 @@ def _count_end(ctl: Controller, base: int) -> None:
 
 def batch_done(ctl: Controller, job: Job, args: dict[str, Any]) -> None:
     """slurmd says that the batch script has ended, or could not be started."""
+    from slurmpy.controller import crontab
+
     status = int(args.get("exit_code", 0))
     why = args.get("reason") or ""
     step = job._steps.get(STEP_BATCH)
@@ -143,6 +145,9 @@ def batch_done(ctl: Controller, job: Job, args: dict[str, Any]) -> None:
             return
     else:
         base, reason = JobState.COMPLETED, "None"
+    if job.cron and crontab.comes_back(ctl, job):
+        requeue.requeue(ctl, job, 0, "ended")
+        return
     others = [one for one in job._steps.values() if one.step_id != STEP_BATCH]
     if cleaned and len(job._allocation) == 1 and not others:
         _ended_clean(ctl, job, base, reason, status)
@@ -303,7 +308,7 @@ def end_step(
     killed = job._kill_time and (job.is_finished or job._requeue is not None)
     if out_of_memory:
         base = JobState.OUT_OF_MEMORY
-    elif killed and status & 0x7F:
+    elif status & 0x7F and (killed or step.step_id == STEP_BATCH):
         base = JobState.CANCELLED
     elif status:
         base = JobState.FAILED

@@ -14,6 +14,7 @@ from slurmpy.controller import (
     allocations,
     cancel,
     cluster,
+    crontab,
     duties,
     dynamic_nodes,
     ends,
@@ -67,6 +68,7 @@ UNSUPPORTED = {
 METHOD_TABLES: tuple[dict[str, Any], ...] = (
     submit.METHODS, allocations.METHODS, steps.METHODS, cancel.METHODS, updates.METHODS, nodes.METHODS,
     query.METHODS, admin.METHODS, dynamic_nodes.METHODS,
+    crontab.METHODS,
 )  # fmt: skip
 TIMER_TABLES: tuple[dict[str, Any], ...] = (
     jobs.TIMERS, requeue.TIMERS, nodes.TIMERS, allocations.TIMERS, steps.TIMERS, programs.TIMERS, duties.TIMERS,

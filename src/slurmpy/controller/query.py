@@ -86,9 +86,10 @@ def _job_tests(
         flags = 0
         for one in states:
             flags |= one if one > JobState.BASE else 0
-        yield lambda job: (job.job_state & JobState.BASE in bases and not (
-            job.is_completing and JobState.COMPLETED not in bases and bases <= {0, 1, 2}
-        )) or bool(job.job_state & flags)
+        if where.get("exact"):
+            yield lambda job: job.job_state in bases or bool(job.job_state & flags)
+        else:
+            yield lambda job: job.job_state & JobState.BASE in bases or bool(job.job_state & flags)
     for key, field in (("accounts", "account"), ("names", "name"), ("reservations", "resv_name")):
         if where.get(key):
             wanted = frozenset(where[key])

@@ -64,7 +64,8 @@ def back_to_queue(ctl: Controller, job: Job) -> None:
         state.set_job_state(job, JobState.PENDING | flags & JobState.SPECIAL_EXIT)
     else:
         job.state_reason = "BeginTime"
-        job._begin_time = max(job._begin_time, now + REQUEUE_DELAY)
+        if not job.cron:  # which comes back exactly when its crontab says
+            job._begin_time = max(job._begin_time, now + REQUEUE_DELAY)
         state.set_job_state(job, JobState.PENDING)
     # when it may start at the earliest is shown as its start
     job.eligible_time = job.start_time = job._begin_time

@@ -118,6 +118,8 @@ def enter(ctl: Controller, peer: Peer, descs: list[JobDescriptor], batch: bool) 
         else:
             room -= 1
         new.append(job)
+    if len(new) > 1:
+        submission.link_components(new)
     if room < 0:
         raise SlurmError("EAGAIN")
     first_id = 0
@@ -186,7 +188,7 @@ def will_run(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any
         job = known.copy()
     else:
         job = build(ctl, peer, desc)
-        job.job_id = ctl.state.next_id
+        job.job_id = ctl.state.take_job_id()  # as Slurm, which does not give it back
     job.job_state = JobState.PENDING
     return dict(scheduler.will_run(ctl.state, job, ctl.state.now))
 
