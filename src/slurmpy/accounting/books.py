@@ -84,6 +84,7 @@ class Books:
         self.tres_ids: dict[str, int] = {}
         self.qos_ids: dict[str, int] = {}
         self.wckey_ids: dict[tuple[str, str, str], int] = {}  # (cluster, user, name)
+        self.wckeys_by_user: dict[str, tuple[tuple[str, int], ...]] = {}
         self.last_ids: dict[str, int] = {}
         # what a fork has touched
         self.touched: dict[str, dict[Any, Record | None]] = {}
@@ -167,6 +168,7 @@ class Books:
             self.qos_ids[record.name] = record.id
         elif kind == "wckeys":
             self.wckey_ids[record.cluster, record.user, record.name] = record.id
+            self.wckeys_by_user[record.user] = (*self.wckeys_by_user.get(record.user, ()), key)
 
     def _unindex(self, kind: str, key: Any, record: Any) -> None:
         if kind == "associations":
@@ -184,6 +186,7 @@ class Books:
             self.qos_ids.pop(record.name, None)
         elif kind == "wckeys":
             self.wckey_ids.pop((record.cluster, record.user, record.name), None)
+            self.wckeys_by_user[record.user] = tuple(k for k in self.wckeys_by_user.get(record.user, ()) if k != key)
 
     def next_id(self, kind: str, scope: str = "") -> int:
         """An id that was never used before, for an association or WCKey of a cluster, a QOS, a TRES, a resource."""
@@ -353,10 +356,13 @@ class Books:
         return ""
 
     def default_wckey(self, user: str, cluster: str) -> str:
-        for key in self.wckeys.values():
-            if key.user == user and key.cluster == cluster and key.is_default:
+        for key in self.wckeys_of_user(user):
+            if key.cluster == cluster and key.is_default:
                 return key.name
         return ""
+
+    def wckeys_of_user(self, user: str) -> list[Wckey]:
+        return [self.wckeys[key] for key in self.wckeys_by_user.get(user, ())]
 
     def coordinates(self, user: str) -> dict[str, bool]:
         """Accounts that a user coordinates: True where directly, False where an account above is meant."""

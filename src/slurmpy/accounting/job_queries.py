@@ -200,9 +200,14 @@ def select(columns: Sequence[str], where: Mapping[str, Any]) -> sa.Select[Any]:
             sa.func.coalesce(job.array_task_id, 0xFFFFFFFF),
             job.job_id,
         )
-    latest = sa.func.row_number().over(partition_by=(job.cluster, job.job_id), order_by=job.submit_time.desc())
-    names = list(dict.fromkeys((*columns, *order)))
-    inner = sa.select(*(job[name] for name in names), latest.label("nth")).where(*conditions(where)).subquery()
+    names = list(dict.fromkeys((*columns, *order, "cluster")))
+    # first find the rows by whatever index the filters have, then look for the last record of each job among them
+    found = sa.select(*(job[name] for name in names)).where(*conditions(where)).cte("found")
+    found = found.prefix_with("MATERIALIZED", dialect="sqlite").prefix_with("MATERIALIZED", dialect="postgresql")
+    latest = sa.func.row_number().over(
+        partition_by=(found.c.cluster, found.c.job_id), order_by=found.c.submit_time.desc()
+    )
+    inner = sa.select(*(found.c[name] for name in names), latest.label("nth")).subquery()
     wanted = sa.select(*(inner.c[name] for name in columns)).where(inner.c.nth == 1)
     return wanted.order_by(
         inner.c.submit_time,

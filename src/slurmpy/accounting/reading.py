@@ -143,9 +143,7 @@ def _users(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
         wire = {name: getattr(user, name) for name in user.FIELDS}
         wire |= {"default_account": default, "default_wckey": wckey}
         wire["coordinators"] = tuple(sorted(books.coordinates(user.name).items(), key=lambda item: collate(item[0])))
-        wire["wckeys"] = tuple(
-            sorted({key.name for key in books.wckeys.values() if key.user == user.name and key.name[:1] != "*"})
-        )
+        wire["wckeys"] = tuple(sorted({key.name for key in books.wckeys_of_user(user.name) if key.name[:1] != "*"}))
         yield wire
 
 

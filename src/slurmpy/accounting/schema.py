@@ -71,11 +71,12 @@ jobs = sa.Table(
     _number(),
     *_columns(records.DbJob, ("cluster",), _JOB_ELSEWHERE),
     sa.Column("alloc_cpus", sa.Integer(), nullable=False),  # of tres_allocated, to be searched for
-    sa.UniqueConstraint("cluster", "job_id", "submit_time"),
-    sa.Index("jobs_by_end", "cluster", "end_time"),
-    sa.Index("jobs_by_user", "cluster", "user_id", "submit_time"),
-    sa.Index("jobs_by_array", "cluster", "array_job_id"),
-    sa.Index("jobs_by_het", "cluster", "het_job_id"),
+    # the cluster comes last: nearly all rows are of one, and an index that begins with it would be taken for any query
+    sa.UniqueConstraint("job_id", "submit_time", "cluster"),
+    sa.Index("jobs_by_end", "end_time"),
+    sa.Index("jobs_by_user", "user_id", "submit_time"),
+    sa.Index("jobs_by_array", "array_job_id"),
+    sa.Index("jobs_by_het", "het_job_id"),
     sqlite_autoincrement=True,
 )
 
