@@ -167,3 +167,20 @@ def test_a_launch_whose_caller_has_gone(cluster: Cluster) -> None:
     node.call("launch_batch_job", **message)
     assert runs.read_text() == "x\n"
     assert not node.live()
+
+
+def test_starting_clean(cluster: Cluster) -> None:
+    """-c: what a former slurmd has left is ended and forgotten."""
+    node = cluster.node()
+    cluster.controller.heard("register_node")
+    cluster.controller.stop()
+    node.call("launch_batch_job", **batch(5, "exit 3"))
+    node.call("launch_batch_job", **batch(6, "exec sleep 923"))
+    assert wait_for(lambda: processes_with("sleep\x00923") and spool.ends(str(node.spool)))
+    node.kill()
+    node.start("-c")
+    cluster.controller.start()
+    assert cluster.controller.heard("register_node", 15.0)["steps"] == ()
+    assert not processes_with("sleep\x00923")
+    assert not node.live()
+    assert spool.ends(str(node.spool)) == []

@@ -64,6 +64,15 @@ def find(node: str, cluster: str, constrain_memory: bool) -> dict[str, Any] | No
     return {"memory": directory, "version": version, "constrain": constrain_memory}
 
 
+def leave(found: dict[str, Any] | None) -> None:
+    """Takes away the directory that `find` has made, unless steps are still in it."""
+    if found is not None:
+        try:
+            os.rmdir(found["memory"])
+        except OSError:
+            pass
+
+
 class Cgroup:
     """The group of one step; does nothing where slurmd found no place for it."""
 

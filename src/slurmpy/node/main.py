@@ -299,6 +299,9 @@ def _serve(
             slurmd.cgroup = cgroup.find(name, conf.ClusterName, bool(settings.ConstrainRAMSpace))
             log.info(f"cgroups: {slurmd.cgroup['memory'] if slurmd.cgroup else 'not writable, going by process tree'}")
 
+        if "affinity" in str(conf.TaskPlugin):
+            log.info("TaskPlugin: tasks are not bound to CPUs by slurmpy")
+
         def start_anew() -> None:
             command = [*invoked, *argv]
             os.execv(command[0], command if "-D" in argv else [*command, "-D"])
@@ -323,6 +326,7 @@ def _serve(
         finally:
             await server.close()
             await slurmd.close()
+            cgroup.leave(slurmd.cgroup)
             log.info("Slurmd shutdown completing")
 
     pid_file = expand_place(conf.SlurmdPidFile, name, _host())
