@@ -24,6 +24,13 @@ BATCH = 500
 REFUSED_RETRY = 10.0
 
 
+def _address(ctl: Controller) -> str:
+    """This controller's address as SlurmctldHost gives it."""
+    for host, address in ctl.conf.SlurmctldHost:
+        return str(address or host)
+    return ctl.hostname
+
+
 class AccountingLink:
     def __init__(self, ctl: Controller) -> None:
         self.ctl = ctl
@@ -73,7 +80,7 @@ class AccountingLink:
             "register_controller",
             {
                 "cluster": ctl.conf.ClusterName,
-                "host": ctl.hostname,
+                "host": _address(ctl),
                 "port": int(ctl.conf.SlurmctldPort),
                 "tres": records.tres_of(ctl),
                 "nodes": records.node_list(ctl),

@@ -224,9 +224,10 @@ def _reservations_changed(ctl: Controller) -> None:
     from slurmpy.controller import duties
 
     duties.arm_reservations(ctl)
-    duties.mark_nodes(ctl)
     for job in ctl.state.pending.values():
-        ctl.state.requeue_look(job)
+        if job.resv_name:
+            ctl.state.requeue_look(job)
+    ctl.state.freed_nodes.update(ctl.state.nodes)
     ctl.schedule()
 
 

@@ -100,7 +100,7 @@ def _node(
     if base not in (NodeState.FUTURE,) and not flags & NodeState.CLOUD:
         node.state |= NodeState.NOT_RESPONDING
     if line.Reason:
-        node.reason = line.Reason
+        node.reason, node.reason_set_by_user = line.Reason, "root"
     node._core_count = line.Sockets * line.CoresPerSocket
     if line.CoreSpecCount:
         count = min(line.CoreSpecCount, node._core_count - 1)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import admin, fairshare, priority, reservation_admin, reservations
-from slurmpy.core.states import NodeState
+from slurmpy.controller import admin, fairshare, priority, reservation_admin
 from slurmpy.rpc.log import log
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def start(ctl: Controller) -> None:
         fairshare.rank(ctl.state)
     arm_priority(ctl)
     arm_reservations(ctl)
-    mark_nodes(ctl)
+    reservation_admin.mark_nodes(ctl.state, ctl.state.now)
 
 
 def arm_priority(ctl: Controller) -> None:
@@ -60,44 +59,19 @@ def arm_reservations(ctl: Controller) -> None:
 
 
 def on_reservation(ctl: Controller, _key: Any) -> None:
-    """A reservation begins or ends: those that ended go or move on, and the queue is looked at anew."""
+    """A reservation begins or ends: those that ended go or move on; who waits for one is looked at anew."""
     state = ctl.state
     for gone in reservation_admin.advance(state, state.now):
         log.info(f"reservation {gone.name} is over")
         admin.reservation_record(ctl, gone, removed=True)
     for job in state.pending.values():
-        state.requeue_look(job)
+        if job.resv_name:
+            state.requeue_look(job)
+    state.freed_nodes.update(state.nodes)  # what was kept free is free
+    reservation_admin.mark_nodes(state, state.now)
     state.reservations_update = state.now
     ctl.schedule()
     arm_reservations(ctl)
-    mark_nodes(ctl)
-
-
-def mark_nodes(ctl: Controller) -> None:
-    """Shows on the nodes what the active reservations hold (a floating one counts as active)."""
-    state = ctl.state
-    held: dict[str, tuple[int, str]] = {}
-    for one in state.reservations.values():
-        if not (reservations.is_active(one, state.now) or "TIME_FLOAT" in one.flags):
-            continue
-        flags = NodeState.RESERVED | (NodeState.MAINTENANCE if "MAINT" in one.flags else 0)
-        for name in one._node_names:
-            held[name] = (held.get(name, (0, ""))[0] | flags, one.name)
-    both = NodeState.RESERVED | NodeState.MAINTENANCE
-    for name, node in state.nodes.items():
-        flags, reservation = held.get(name, (0, ""))
-        if node.state & both != flags or node.reservation != reservation:
-            node.state = node.state & ~both | flags
-            node.reservation = reservation
-            state.touch_node(node, stored=False)
-
-
-def mark_planned(ctl: Controller, names: frozenset[str]) -> None:
-    """Shows which nodes the backfill scheduler keeps for waiting jobs."""
-    for name, node in ctl.state.nodes.items():
-        if bool(node.state & NodeState.PLANNED) != (name in names):
-            node.state ^= NodeState.PLANNED
-            ctl.state.touch_node(node, stored=False)
 
 
 TIMERS = {"priority": on_priority, "reservation": on_reservation}

@@ -110,8 +110,7 @@ def run_backfill(ctl: Controller, _key: Any = None) -> None:
     """One pass of the backfill scheduler; it comes again after bf_interval."""
     import time
 
-    from slurmpy.controller import backfill, duties
-    from slurmpy.core import hostlist
+    from slurmpy.controller import backfill
 
     state = ctl.state
     statistics = ctl.statistics
@@ -121,10 +120,6 @@ def run_backfill(ctl: Controller, _key: Any = None) -> None:
     for job in started:
         begin(ctl, job)
     _act_on_decisions(ctl)
-    planned = frozenset(
-        name for job in state.pending.values() if job.scheduled_nodes for name in hostlist.expand(job.scheduled_nodes)
-    )
-    duties.mark_planned(ctl, planned)
     took = time.perf_counter() - began
     # requests wait while it runs, so it gets a tenth of the time at most
     ctl.at("backfill", 0, time.time() + max(backfill.interval(state), 10 * took))

@@ -33,7 +33,7 @@ from slurmpy.controller import (
 from slurmpy.controller.control import Controller
 from slurmpy.controller.state import State
 from slurmpy.core.errors import SlurmError
-from slurmpy.core.states import JobState
+from slurmpy.core.states import JobState, NodeState
 from slurmpy.rpc import methods
 from slurmpy.rpc.daemon import Daemon, refuse
 from slurmpy.rpc.log import LEVELS, log
@@ -311,6 +311,10 @@ def _resume_life(ctl: Controller) -> None:
     duties.start(ctl)
     if ctl.accounting is not None:
         records.cluster_tres(ctl)
+        for node in state.nodes.values():
+            if node.base_state == NodeState.DOWN and node.reason and not ctl.store.meta("node_events"):
+                records.node_down(ctl, node, 0, "root")  # by slurm.conf, at the very first start
+        ctl.store.put_meta("node_events", True)
         ctl.accounting.start()
 
 

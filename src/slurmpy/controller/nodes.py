@@ -45,7 +45,7 @@ def refresh(ctl: Controller, node: Node) -> None:
             state |= NodeState.COMPLETING
             break
     if state & NodeState.BASE in (NodeState.IDLE, NodeState.ALLOCATED, NodeState.MIXED):
-        full = node._cpus_used >= (node.effective_cpus or node.cpus) or node._exclusive
+        full = node.alloc_cpus >= (node.effective_cpus or node.cpus) or node._exclusive
         running = len(node._jobs) > len(node._suspended)
         base = NodeState.IDLE if not node._jobs else NodeState.ALLOCATED if full and running else NodeState.MIXED
         state = state & FLAGS | base
@@ -95,8 +95,6 @@ def register_node(ctl: Controller, peer: Peer | None, args: dict[str, Any]) -> d
     if first:
         log.verbose(f"Node {name} registered")
     ctl.state.freed_nodes.add(name)
-    for job in list(ctl.state.pending.values())[:1000]:
-        ctl.state.requeue_look(job)
     ctl.schedule()
     return {"now": now, "ping_interval": _ping_interval(ctl), "kill": tuple(kill)}
 
@@ -448,8 +446,6 @@ def _set_word(ctl: Controller, node: Node, word: str, reason: str | None, peer: 
     refresh(ctl, node)
     ctl.state.touch_node(node)
     ctl.state.freed_nodes.add(node.name)
-    for job in ctl.state.pending.values():
-        ctl.state.requeue_look(job)
 
 
 def _clear_reason(node: Node) -> None:
