@@ -34,7 +34,7 @@ def test_install(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     cluster = Cluster()
     assert play(str(path), cluster=cluster) == 0
     assert capsys.readouterr() == ("", "")
-    (method, args), = cluster.calls
+    ((method, args),) = cluster.calls
     assert method == "update_crontab"
     assert args["crontab"] == text
     first, second = args["descriptions"]

@@ -220,6 +220,8 @@ def task_tres(options: JobOptions) -> str:
 
 
 def _rest(options: JobOptions, fields: dict[str, Any]) -> None:
+    if fields.get("immediate") == 0:
+        del fields["immediate"]  # -I0 waits like any other job
     if "requeue" in options:
         fields["requeue"] = True
     elif "no-requeue" in options:

@@ -6,7 +6,7 @@ import os
 import sys
 
 from ..core.errors import SlurmError
-from . import job_ids, request
+from . import clusters, job_ids, request
 from .errors import Stop, entry, line, write
 from .options.scancel import COMMAND
 
@@ -42,9 +42,11 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     if not wanted.ids and not wanted.filters:
         raise Stop(1, err=line("scancel", "No job identification provided"))
     cluster = request.open_cluster("scancel")
+    if "clusters" in parsed:
+        clusters.check("scancel", parsed.get("clusters"), cluster)
     if "ctld" in parsed:
         return wanted.at_controller(cluster)
-    if wanted.filters or wanted.interactive or any(one.step is not None for one in wanted.ids):
+    if wanted.must_look():
         return wanted.filtered(cluster)
     code = 0
     for one in wanted.ids:
@@ -57,13 +59,13 @@ class Request:
 
     def __init__(self, parsed: Parsed) -> None:
         self.parsed = parsed
-        self.verbose = parsed.count("verbose")
+        self.verbose = 0 if "quiet" in parsed else parsed.count("verbose")
         self.interactive = "interactive" in parsed
         self.signal = read_signal(parsed.get("signal"))
         self.state = read_state(parsed.get("state"))
         self.user = read_user(parsed)
         self.flags = tuple(name for name in ("batch", "full", "hurry") if name in parsed)
-        self.ids = [parse(word) for text in parsed.operands for word in (job_ids.split(text) or [text])]
+        self.ids = [one for text in parsed.operands for one in parse(text)]
         self.filters: dict[str, str] = {}  # by the word that messages use, in their order
         for word, option in (
             ("account", "account"),
@@ -98,6 +100,11 @@ class Request:
         shown["wckey"] = self.filters.get("wckey", "(null)")
         return "".join(line("scancel", f"{name:<15}: {value}", "") for name, value in shown.items())
 
+    def must_look(self) -> bool:
+        """Whether the jobs have to be seen before anything is sent."""
+        picky = self.filters or self.interactive or self.signal != SIGKILL or "batch" in self.flags
+        return bool(picky) or any(one.step is not None for one in self.ids)
+
     # ---- acting
 
     def say(self, text: str) -> None:
@@ -107,7 +114,7 @@ class Request:
     def complain(self, error: SlurmError, what: str) -> int:
         """Says what went wrong and returns the exit code for it."""
         if error.name in GONE:
-            if self.verbose and "quiet" not in self.parsed:
+            if self.verbose:
                 write(sys.stderr, line("scancel", f"Kill job error on {what}: {error.message}"))
             return 0
         write(sys.stderr, line("scancel", f"Kill job error on {what}: {error.message}"))
@@ -157,7 +164,10 @@ class Request:
         if self.user is not None:
             args["users"] = (self.user[0],)
         code = 0
-        for result in cluster.call("kill_jobs", args)["jobs"]:
+        results = cluster.call("kill_jobs", args)["jobs"]
+        if not results:
+            self.say_none()
+        for result in results:
             if result["error"]:
                 error = SlurmError.from_number(result["error"], result["message"])
                 code = self.complain(error, f"job id {result['job_id']}") or code
@@ -178,12 +188,16 @@ class Request:
                 write(sys.stderr, line("scancel", f"Kill job error on {what} {one.text}: Invalid job id specified"))
                 code = 1
         chosen = [job for job in jobs if self.matches(job)]
-        if not chosen and self.filters and self.verbose:
-            given = "".join(f"{word}={value} " for word, value in self.filters.items())
-            write(sys.stderr, line("scancel", f"No active jobs match ALL job filters, including: {given}"))
+        if not chosen:
+            self.say_none()
         for job in chosen:
             code = self.act_on(cluster, job) or code
         return code
+
+    def say_none(self) -> None:
+        if self.filters and self.verbose:
+            given = "".join(f"{word}={value} " for word, value in self.filters.items())
+            write(sys.stderr, line("scancel", f"No active jobs match ALL job filters, including: {given}"))
 
     def matches(self, job: Mapping[str, Any]) -> bool:
         """Whether a job passes every filter. The leader stands for a heterogeneous job."""
@@ -230,14 +244,32 @@ class Request:
         return code
 
 
-def parse(word: str) -> JobId:
-    try:
-        found = job_ids.parse(word)
-        if found.job_id == 0 or (found.step is not None and found.step > 0x7FFFFFFF):
-            raise ValueError(word)
-    except ValueError:
-        raise Stop(1, err=line("scancel", f"Invalid job id {word}")) from None
-    return found
+def parse(text: str) -> list[JobId]:
+    """The ids of a comma-separated list; raises Stop that shows the list from the wrong one on, as Slurm does."""
+    found: list[JobId] = []
+    rest = text
+    while True:
+        word = first_word(rest)
+        try:
+            one = job_ids.parse(word)
+            if one.job_id == 0 or (one.step is not None and one.step > 0x7FFFFFFF):
+                raise ValueError(word)
+        except ValueError:
+            raise Stop(1, err=line("scancel", f"Invalid job id {rest}")) from None
+        found.append(one)
+        if len(word) == len(rest):
+            return found
+        rest = rest[len(word) + 1 :]
+
+
+def first_word(text: str) -> str:
+    """Up to the first comma outside brackets."""
+    depth = 0
+    for position, letter in enumerate(text):
+        depth += {"[": 1, "]": -1}.get(letter, 0)
+        if letter == "," and depth == 0:
+            return text[:position]
+    return text
 
 
 def read_signal(text: str | None) -> int:
@@ -245,6 +277,8 @@ def read_signal(text: str | None) -> int:
         return SIGKILL
     from ..core import signals
 
+    if text.isascii() and text.isdigit() and int(text) <= 0xFFFF:
+        return int(text)
     try:
         return signals.parse(text)
     except ValueError:
@@ -262,16 +296,12 @@ def read_state(text: str | None) -> int | None:
 
 def read_user(parsed: Parsed) -> tuple[int, str] | None:
     """(number, name as given) of the user meant."""
-    import pwd
-
     if "user" not in parsed:
         if "me" not in parsed:
             return None
-        uid = os.getuid()
-        try:
-            return uid, pwd.getpwuid(uid).pw_name
-        except KeyError:
-            return uid, str(uid)
+        return os.getuid(), str(os.getuid())
+    import pwd
+
     name = parsed.get("user")
     try:
         found = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)

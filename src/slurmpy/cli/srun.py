@@ -165,7 +165,8 @@ def within(
         if error.name == "ESLURM_ACCESS_DENIED":
             raise unable(job_id, error, env) from None
         text = line("srun", f"Unable to confirm allocation for job {job_id}: {error.message}")
-        text += line("srun", f"Check SLURM_JOB_ID environment variable. Expired or invalid job {job_id}", "")
+        if messages.loudness >= 0:
+            text += line("srun", f"Check SLURM_JOB_ID environment variable. Expired or invalid job {job_id}", "")
         raise Stop(exit_code(env), err=text) from None
     reply = step.het_component(reply, options)
     try:
