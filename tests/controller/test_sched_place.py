@@ -110,6 +110,33 @@ def test_placement_equals_the_real_one(state: State, options: str) -> None:
     assert shown(state, job) == places
 
 
+#: what runs there already, what is asked for, and the CPUs it got of the real thing
+OCCUPIED = (
+    ("-w n1 -n3", "-n1", "3"), ("-w n1 -n3", "-n2", "4-5"), ("-w n1 -n3", "-n3", "4-6"), ("-w n1 -n3", "-n4", "4-7"),
+    ("-w n1 -n3", "-n5", "3-7"), ("-w n1 -n3", "-c2", "4-5"), ("-w n1 -n3", "-c3", "3-5"), ("-w n1 -n3", "-c4", "3-6"),
+    ("-w n1 -n3", "-c5", "3-7"), ("-w n1 -n3", "-n2 -c2", "3-6"), ("-w n1 -n3", "-n1 --gres=gpu:1", "4"),
+    ("-w n1 -n2", "-c2", "2-3"), ("-w n1 -n2", "-c3", "4-6"), ("-w n1 -n2", "-c4", "2-5"),
+    ("-w n1 -n2", "-n2 -c2", "4-7"),
+    ("-w n1 -n2", "-n3 -c2", "2-7"), ("-w n1 -n1", "-c2", "1-2"), ("-w n1 -n1", "-c3", "1-3"),
+    ("-w n1 -n1", "-n2 -c2", "1-4"), ("-w n1 -n1", "-n3", "1-3"), ("-w n1 -n1", "-n5", "1,4-7"),
+    ("-w n1 -n1", "-n2", "1-2"), ("-w n1 -n1", "-n4", "4-7"), ("-w n1 -n1", "-c4", "1-4"), ("-w n1 -n5", "-n1", "5"),
+    ("-w n1 -n5", "-n3", "5-7"), ("-w n1 -n1 --gres=gpu:1", "-n1", "5"), ("-w n1 -n1 --gres=gpu:1", "-n4", "0-3"),
+    ("-w n1 -n1 --gres=gpu:1", "-n5", "0-3,5"), ("-w n1 -n1 --gres=gpu:1", "-n1 --gres=gpu:1", "5"),
+    ("-w n4 -n2", "-n5", "2-7"), ("-w n4 -n2", "-n8", "8-15"), ("-w n4 -n2", "-c4", "2-5"),
+    ("-w n4 -n2", "-n2 -c3", "2-7"), ("-w n4 -n2", "-n1", "2-3"), ("-w n4 -n2", "-n3", "2-5"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "options", "cpus"), OCCUPIED)
+def test_cores_beside_another_job_are_the_real_ones(state: State, before: str, options: str, cpus: str) -> None:
+    world.submit(state, f"{before} --mem=100 --wrap true")
+    world.run(state)
+    node = before.split()[1]
+    job = world.submit(state, f"-w {node} {options} --mem=100 --wrap true")
+    assert world.run(state) == [job]
+    assert shown(state, job) == f"{node}:{cpus}/100"
+
+
 def test_too_many_cpus_of_a_partition_limit_are_refused(state: State) -> None:
     with pytest.raises(SlurmError) as caught:
         world.submit(state, "-p small --mem=100 -n8 --wrap true")

@@ -394,19 +394,27 @@ def _memory(node: Node, request: Request, rule: Rules, cpus: int, wanted: list[G
 
 
 def _pick_cores(node: Node, free: int, count: int, per_core: int, request: Request, with_gres: bool) -> int:
-    """`count` cores of the free ones, of as few sockets as possible; lowest numbers first."""
+    """`count` cores of the free ones: of the fullest socket that has as many, else of the emptiest ones first.
+
+    Of the free cores only the lowest count that whole tasks can use: five for tasks of two CPUs are four.
+    """
     size = max(1, node.cores)
     if node._core_count <= size:
         return _lowest(free, count)
     mask = (1 << size) - 1
-    sockets = [(free >> base & mask, base) for base in range(0, node._core_count, size)]
     if request.tasks_per_socket:
+        sockets = [(free >> base & mask, base) for base in range(0, node._core_count, size)]
         return _spread_cores(sockets, count, -(-request.tasks_per_socket * request.cpus_per_task // per_core))
-    # devices without known cores hang on no socket: such small jobs start at the far one, as Slurm places them
-    order = reversed(sockets) if with_gres and count <= 2 else sockets
-    for cores, base in order:
-        if cores.bit_count() >= count:
-            return _lowest(cores, count) << base
+    if request.cpus_per_task > 1:
+        usable = free.bit_count() * per_core // request.cpus_per_task * request.cpus_per_task
+        free = _lowest(free, max(count, -(-usable // per_core)))
+    sockets = [(free >> base & mask, base) for base in range(0, node._core_count, size)]
+    fitting = [entry for entry in sockets if entry[0].bit_count() >= count]
+    if fitting:
+        # devices without known cores hang on no socket: such small jobs start at the far one, as Slurm places them
+        far = with_gres and count <= 2
+        cores, base = fitting[-1] if far else min(fitting, key=lambda entry: entry[0].bit_count())
+        return _lowest(cores, count) << base
     picked = 0
     for cores, base in sorted(sockets, key=lambda entry: -entry[0].bit_count()):
         take = min(count, cores.bit_count())
