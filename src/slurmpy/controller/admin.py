@@ -240,6 +240,19 @@ def _check_reservation_right(ctl: Controller, peer: Peer) -> None:
         raise SlurmError("ESLURM_USER_ID_MISSING")
 
 
+def _associations(ctl: Controller, reservation: Any) -> str:
+    """The ids of the associations that a reservation is for, the latest first, as Slurm records them."""
+    users = {name for name in reservation.users.split(",") if name and name[0] != "-"}
+    accounts = {name for name in reservation.accounts.split(",") if name and name[0] != "-"}
+    found = [
+        one.id
+        for one in ctl.state.assocs.assocs.values()
+        if (one.user in users and (not accounts or one.account in accounts))
+        or (not users and not one.user and one.account in accounts)
+    ]
+    return ",".join(str(number) for number in sorted(found, reverse=True))
+
+
 def reservation_record(ctl: Controller, reservation: Any, removed: bool = False) -> None:
     if not records.wanted(ctl):
         return
@@ -250,7 +263,7 @@ def reservation_record(ctl: Controller, reservation: Any, removed: bool = False)
         {
             "kind": "reservation", "id": number, "name": reservation.name, "start_time": reservation.start_time,
             "end_time": reservation.end_time, "nodes": reservation.node_list, "tres": reservation.tres,
-            "flags": reservation.flags, "associations": "", "comment": reservation.comment,
+            "flags": reservation.flags, "associations": _associations(ctl, reservation), "comment": reservation.comment,
             "removed_at": ctl.state.now if removed else 0,
         }
     )  # fmt: skip

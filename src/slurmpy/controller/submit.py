@@ -44,6 +44,8 @@ def who(ctl: Controller, peer: Peer, desc: JobDescriptor) -> tuple[int, int, str
 def build(ctl: Controller, peer: Peer, desc: JobDescriptor) -> Job:
     """A job by its description, for the caller or whom root names. Raises SlurmError."""
     uid, gid, user = who(ctl, peer, desc)
+    if peer.source == "unix":
+        desc = desc.copy(allocation_node_list="localhost")  # the name of where the request came from
 
     def groups() -> frozenset[str]:
         import grp
