@@ -368,7 +368,9 @@ def slurmd(session: Session, words: list[str]) -> None:
 
 
 def assoc_mgr(session: Session, words: list[str]) -> None:
-    session.error("show assoc_mgr is not supported: sacctmgr shows associations")
+    from .scontrol_assoc import show as show_assoc_mgr
+
+    show_assoc_mgr(session, words)
 
 
 def completing(session: Session, words: list[str]) -> None:
