@@ -53,6 +53,11 @@ class Field:
         return Field(**values)
 
 
+def _as_declared(item: tuple[str, Any]) -> str:
+    """v0.0.40 goes by the names of the fields in Slurm's structures, the others by the document's order."""
+    return "num_tasks" if item[0] == "tasks" else item[0]
+
+
 class Table(Type):
     """An object type. ``record`` is the class that `parse` makes: a Record subclass, ``dict`` or ``tuple``."""
 
@@ -177,7 +182,7 @@ class Table(Type):
     def _parse_group(
         self, document: dict[str, Any], prefix: str, at: str, context: Context, values: dict[str, Any]
     ) -> None:
-        for key, entry in document.items():
+        for key, entry in sorted(document.items(), key=_as_declared) if context.strict else document.items():
             path = prefix + key
             here = f"{at}{key}/"
             field = self.fields_by_path.get(path)

@@ -233,6 +233,7 @@ class OptionalNumber(Type):
         self.form = form
         self.real = real
         self.defaults = False  # whether the schema names defaults, as older versions did
+        self.plain = False  # whether a number as such is as good where others have to be told so
 
     def schema(self, reference: Reference) -> dict[str, Any]:
         number: dict[str, Any] = {"type": "number" if self.real else "integer", "format": self.form}
@@ -259,7 +260,7 @@ class OptionalNumber(Type):
             if not document.get("set"):
                 return None
             document = document.get("number", 0)
-        elif context.strict:
+        elif context.strict and not self.plain:
             self._mismatch(document, at, context)
         if self.real:
             if isinstance(document, (int, float)) and not isinstance(document, bool):

@@ -6,9 +6,9 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from . import v0_0_41, v0_0_42
-from .envelopes import ENVELOPES
+from .envelopes import ENVELOPES, JOB_ARRAY_RESPONSE
 from .errors import Context
-from .kinds import INT32, INT64
+from .kinds import INT32, INT64, UINT64
 from .lists import ListOf
 from .plugin import Plugin
 from .slurmdb_accounts import ASSOC_SHORT
@@ -112,6 +112,9 @@ def _put_id(values: dict[str, Any], value: dict[str, Any]) -> None:
     values["id"] = value.get("id", 0)
 
 
+BEGIN_TIME = copy.copy(_older(UINT64))
+BEGIN_TIME.plain = True  # type: ignore[attr-defined]
+
 _OLDER_RPCS = ("queued", "dropped", "cycle_last", "cycle_max", "total_time", "average_time")
 
 TABLES: dict[str, dict[str, Any]] = {
@@ -125,7 +128,7 @@ TABLES: dict[str, dict[str, Any]] = {
     },
     "job_desc_msg": {
         "drop": ("resv_mpi_ports", "segment_size"),
-        "change": {"distribution_plane_size": {"type": INT32}},
+        "change": {"distribution_plane_size": {"type": INT32}, "begin_time": {"type": BEGIN_TIME}},
         "add": (("core_specification", F("cores_per_socket", INT32)),),
     },
     "assoc": {"change": {"id": {"type": ASSOC_SHORT, "get": _id, "put": _put_id}}},
@@ -154,6 +157,9 @@ TABLES: dict[str, dict[str, Any]] = {
             ("count", F("average_time", INT64)),
             ("user", F("user_id", INT32)),
         ),
+    },
+    "openapi_job_post_response": {
+        "change": {"results": {"type": ListOf(JOB_ARRAY_RESPONSE.item, "job_array_response_array")}},
     },
     "stats_rec": {
         "change": {"rollups": {"type": Empty({"type": "array", "items": {"type": "object"}}, [])}},

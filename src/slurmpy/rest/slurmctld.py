@@ -166,6 +166,8 @@ async def update_job(call: Call) -> Reply:
     record = call.body("job_desc_msg")
     changes = record.to_wire()
     changes.pop("job_id", None)
+    if not changes:  # not an error here: Slurm asks slurmctld for nothing, and gets it
+        return call.reply("update", results=())
     try:
         await call.slurmctld.call("update_job", {"job_id": call.path["job_id"] or str(number), "changes": changes})
     except SlurmError as error:
@@ -215,7 +217,9 @@ async def delete_job(call: Call) -> Reply:
     _job_id(call, "op_handler_job")
     number = _signal(call, asked.get("signal"))
     if number is None:
-        return call.reply("kill_job", status=())
+        if call.plugin.version in ("v0.0.40", "v0.0.41"):
+            return call.reply("kill_job", status=())
+        number = 0  # it is told how the job stands, and no signal is sent
     args = {"job_ids": (call.path["job_id"],), "signal": number, "flags": _kill_flags(asked.get("flags", ()))}
     try:
         answer = await call.slurmctld.call("kill_jobs", args)
