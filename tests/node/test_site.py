@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import pwd
+import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from .conftest import CONF, Cluster, batch, processes_with, wait_for
+from .conftest import CONF, Cluster, Node, batch, processes_with, wait_for
 from .test_steps import Srun
 
 ROOT = os.geteuid() == 0
@@ -153,3 +155,27 @@ def test_options(tmp_path: Path) -> None:
     mine = {option.name: option.argument for option in OPTIONS}
     assert {name: mine.get(name) for name in known} == known
     assert "NodeName=" in CONF
+
+
+def test_into_the_background(cluster: Cluster) -> None:
+    """Without -D the command returns when slurmd serves; SIGTERM ends it, and its files go."""
+    command = [sys.executable, "-m", "slurmpy.node.main", "-N", "n1", "-f", cluster.conf.path]
+    done = subprocess.run(command, capture_output=True, timeout=20)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    node = Node(cluster.directory, cluster.conf, "n1")
+    pid_file = cluster.directory / "slurmd-n1.pid"
+    pid = int(pid_file.read_text())
+    handle = os.pidfd_open(pid)
+    try:
+        assert set(node.call("ping")) == {"cpu_load", "free_mem"}
+        node.call("launch_batch_job", **batch(5, "exit 3"))
+        assert cluster.controller.heard("complete_batch_job", job_id=5)["exit_code"] == 3 << 8
+        again = subprocess.run(command, capture_output=True, timeout=20)
+        assert again.returncode == 1
+        assert again.stderr.startswith(b"slurmd: fatal: another slurmd of node n1 is running")
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        select.select([handle], [], [], 10)
+        os.close(handle)
+    assert not pid_file.exists()
+    assert wait_for(lambda: not processes_with(cluster.conf.path))
