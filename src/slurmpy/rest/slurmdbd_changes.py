@@ -57,6 +57,8 @@ async def post_associations(call: Call) -> Reply:
                 args["partitions"] = (assoc.partition,)
             if assoc.is_default:
                 args["default_account"] = assoc.account
+            else:
+                args["no_default"] = True
         else:
             method = "add_accounts"
             args |= {"names": (assoc.account,), "parent": assoc.parent_account}
@@ -254,7 +256,8 @@ async def _delete_associations(call: Call, one: bool) -> Reply:
             narrowed["partitions"] = partitions
     if not found:
         return Reply(304, None)
-    answer = await _change(call, method, {"where": narrowed}, "slurmdb_associations_remove", source)
+    args = {"where": narrowed, "only_associations": True}  # the user, or the account, stays
+    answer = await _change(call, method, args, "slurmdb_associations_remove", source)
     if answer is None:
         return call.failed()
     gone = tuple(_line(one) for one in answer.get("assocs", ()))
