@@ -23,8 +23,10 @@ from slurmpy.rpc import methods
 from slurmpy.rpc.log import log
 from slurmpy.rpc.server import Peer
 
-#: how long a turn waits for more when nobody but nodes waits for its commit, seconds
-GATHER = 0.002
+#: how long a turn waits for more when nobody but nodes waits for its commit, seconds: so many times what the last
+#: commits took, so that a slow disk gets fewer and larger ones, within these bounds
+GATHER_FACTOR = 4
+GATHER_LEAST, GATHER_MOST = 0.002, 0.025
 
 #: after a commit failed (a full disk), how long until the next try, seconds
 COMMIT_RETRY = 1.0
@@ -77,6 +79,7 @@ class Controller:
         self.accounting: Any = None  # accounting_link.AccountingLink
         self._loop = asyncio.get_running_loop()
         self._flush_handle: asyncio.Handle | None = None
+        self._gather = GATHER_LEAST
         self._gathering = False  # the handle is a timer that nobody is in a hurry for
         self._waiters: list[asyncio.Future[None]] = []
         self._after: list[Callable[[], None]] = []
@@ -118,7 +121,7 @@ class Controller:
             if hurry:
                 self._flush_handle = self._loop.call_soon(self._flush)
             else:
-                self._flush_handle = self._loop.call_later(GATHER, self._flush)
+                self._flush_handle = self._loop.call_later(self._gather, self._flush)
         elif hurry and self._gathering:
             self._gathering = False
             self._flush_handle.cancel()
@@ -151,7 +154,10 @@ class Controller:
                 self._run_scheduler()
         try:
             if self.store.dirty(self.state):
+                began = self._loop.time()
                 self.store.commit(self.state)
+                mean = (3 * self._gather + GATHER_FACTOR * (self._loop.time() - began)) / 4
+                self._gather = min(GATHER_MOST, max(GATHER_LEAST, mean))
                 if self.accounting is not None:
                     self.accounting.wake()
         except SlurmError as error:
