@@ -25,9 +25,7 @@ def main() -> NoReturn:
     entry(NAME, run)
 
 
-def run(
-    argv: Sequence[str], env: Mapping[str, str], cluster: Cluster | None = None, write: Write | None = None
-) -> int:
+def run(argv: Sequence[str], env: Mapping[str, str], cluster: Cluster | None = None, write: Write | None = None) -> int:
     """The command: `argv` without the program's name. With a `cluster` it asks that one; `write` takes the output."""
     parsed = COMMAND.parse(argv, env)
     out = write or _to_stdout

@@ -35,9 +35,7 @@ def main() -> NoReturn:
     entry(NAME, run)
 
 
-def run(
-    argv: Sequence[str], env: Mapping[str, str], cluster: Cluster | None = None, write: Write | None = None
-) -> int:
+def run(argv: Sequence[str], env: Mapping[str, str], cluster: Cluster | None = None, write: Write | None = None) -> int:
     """The command: `argv` without the program's name. With a `cluster` it asks that one; `write` takes the output."""
     parsed = COMMAND.parse(argv, env)
     write = write or _to_stdout
@@ -167,9 +165,7 @@ def _document(request: Request, cluster: Cluster, write: Write, argv: Sequence[s
     )
     rows, now = _rows(request, cluster, NodeInfo.FIELDS, PartitionInfo.FIELDS, grouping)
     records = [record(row) for row in request.order.sort(rows)]
-    pieces = json_output.records(
-        cluster.conf, NAME, argv, "sinfo", records, request.encoding, request.parser, now=now
-    )
+    pieces = json_output.records(cluster.conf, NAME, argv, "sinfo", records, request.encoding, request.parser, now=now)
     for piece in pieces:
         write(piece)
 

@@ -114,6 +114,4 @@ def sort_key(letter: str) -> tuple[str, Callable[[Any], Any]] | None:
 def column_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """The answer's columns with a name of their own for each: the plain factors behind ``tres`` become NAME_factor."""
     start = names.index("tres") + 1
-    return tuple(
-        f"{name}_factor" if place >= start and name in WEIGHTS else name for place, name in enumerate(names)
-    )
+    return tuple(f"{name}_factor" if place >= start and name in WEIGHTS else name for place, name in enumerate(names))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+
 def _account(context: Context, account: str, level: int) -> str:
     return (" " * level if context.more.get("tree") else "") + account
 

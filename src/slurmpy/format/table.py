@@ -211,9 +211,7 @@ class Layout:
             cells: list[list[str]] = []
             for cell, column in placed:
                 if column.fields:
-                    own = [
-                        values[index[name]] if name in index else [same[name]] * len(part) for name in column.fields
-                    ]
+                    own = [values[index[name]] if name in index else [same[name]] * len(part) for name in column.fields]
                     texts = column.cells(own, context)
                     if cell.hides_null:
                         texts = ["" if text == NULL else text for text in texts]
