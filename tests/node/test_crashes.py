@@ -184,3 +184,17 @@ def test_starting_clean(cluster: Cluster) -> None:
     assert not processes_with("sleep\x00923")
     assert not node.live()
     assert spool.ends(str(node.spool)) == []
+
+
+def test_news_go_out_as_soon_as_slurmctld_is_back(cluster: Cluster) -> None:
+    node = cluster.node()
+    cluster.controller.heard("register_node")
+    cluster.controller.stop()
+    node.call("launch_batch_job", **batch(5, "exit 4"))
+    assert wait_for(lambda: spool.ends(str(node.spool)))
+    time.sleep(2.0)  # by now it tries only every few seconds
+    cluster.controller.start()
+    began = time.monotonic()
+    node.call("node_status", register=True)  # as slurmctld does when it comes back
+    cluster.controller.heard("complete_batch_job", job_id=5)
+    assert time.monotonic() - began < 0.5

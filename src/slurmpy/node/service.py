@@ -59,12 +59,16 @@ class Service:
     # ---------------------------------------------------------------- the daemon
 
     async def ping(self, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+        if self._is_trusted(peer):
+            self._slurmd.controller_is_there()
         return dict(measure.load())
 
     async def node_status(self, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
         """What register_node says; to anybody but slurmctld without other people's steps."""
         facts = self._slurmd.facts()
-        if not self._is_trusted(peer):
+        if self._is_trusted(peer):
+            self._slurmd.controller_is_there()
+        else:
             facts["steps"] = ()
         return facts
 

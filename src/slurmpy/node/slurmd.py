@@ -185,6 +185,10 @@ class Slurmd:
             except TimeoutError:
                 delay = min(delay * 2, RETRY_MOST)
 
+    def controller_is_there(self) -> None:
+        """slurmctld has spoken to us: what waits to be told need not wait on."""
+        self._reachable.set()
+
     def facts(self) -> dict[str, Any]:
         """What register_node says."""
         live = [
