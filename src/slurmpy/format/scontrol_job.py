@@ -260,7 +260,7 @@ def _details(job: JobInfo, view: View) -> list[str]:
     """With -d: what the job has on each node; neighbours with the same share a line."""
     if not view.detail or not job.job_resources:
         return []
-    lines = [f"JOB_GRES={_gres_total(job.tres_alloc_str)}"]
+    lines = [f"JOB_GRES={_gres_total(job.gres_detail, job.tres_alloc_str)}"]
     groups: list[tuple[list[str], tuple[str, int, str]]] = []
     for at, node in enumerate(job.job_resources["allocation"]):
         gres = job.gres_detail[at] if at < len(job.gres_detail) else ""
@@ -286,11 +286,30 @@ def cpu_ids(node: dict[str, Any]) -> str:
     return text if ":" not in text else ",".join(map(str, ids))
 
 
-def _gres_total(allocated: str) -> str:
-    """``gpu:a100:2`` of the job's TRES; without a type only what has none."""
-    counts = [item[5:].rsplit("=", 1) for item in allocated.split(",") if item.startswith("gres/")]
-    typed = {name.partition(":")[0] for name, _ in counts if ":" in name}
-    return ",".join(f"{name}:{count}" for name, count in counts if ":" in name or name not in typed) or "(null)"
+def _gres_total(details: tuple[str, ...], allocated: str) -> str:
+    """``gpu:a100:2`` of what the nodes hold together; of an ended job, of its TRES."""
+    totals: dict[str, int] = {}
+    for detail in details:
+        for item in _items(detail):
+            name, _, count = item.partition("(")[0].rpartition(":")
+            if name and count.isdecimal():
+                totals[name] = totals.get(name, 0) + int(count)
+    if not totals:
+        counts = [item[5:].rsplit("=", 1) for item in allocated.split(",") if item.startswith("gres/")]
+        typed = {name.partition(":")[0] for name, _ in counts if ":" in name}
+        totals = {name: int(count) for name, count in counts if ":" in name or name not in typed}
+    return ",".join(f"{name}:{count}" for name, count in totals.items()) or "(null)"
+
+
+def _items(text: str) -> list[str]:
+    """The items of a list, cut at the commas outside parentheses."""
+    items, depth, start = [], 0, 0
+    for at, char in enumerate(text):
+        depth += (char == "(") - (char == ")")
+        if char == "," and not depth:
+            items.append(text[start:at])
+            start = at + 1
+    return [*items, text[start:]] if text[start:] else items
 
 
 def _conditions(job: JobInfo) -> list[str]:
