@@ -82,6 +82,11 @@ class Daemons:
         """One that nobody shares; the caller closes it."""
         return self._connect("slurmctld", token, user)
 
+    def origin(self) -> str:
+        """Where slurmctld is told that requests come from: by its own name for a machine that is also its own."""
+        address = controller_address(self.conf)
+        return "localhost" if address.unix and os.path.exists(address.unix) else os.uname().nodename.partition(".")[0]
+
     def _client(self, which: str, token: str | None, user: str) -> AsyncClient:
         key = (which, token, user)
         client = self._clients.get(key)

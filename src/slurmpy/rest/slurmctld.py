@@ -98,6 +98,11 @@ async def get_jobs_state(call: Call) -> Reply:
     return call.reply("job_states", jobs=rows)
 
 
+def _sent(call: Call, *described: JobDescriptor) -> tuple[dict[str, Any], ...]:
+    origin = {"allocation_node_list": call.daemons.origin()}
+    return tuple(origin | job.to_wire() for job in described)
+
+
 async def submit_job(call: Call) -> Reply:
     request = call.body("job_submit_req")
     script = request.get("script")
@@ -114,7 +119,7 @@ async def submit_job(call: Call) -> Reply:
     first = described[0].copy(script=script)
     if first.argv is None:
         first.argv = ()
-    sent = tuple(job.to_wire() for job in (first, *described[1:]))
+    sent = _sent(call, first, *described[1:])
     try:
         if not all(job.current_working_directory for job in (first, *described[1:])):
             raise SlurmError("ESLURM_MISSING_WORK_DIR")
@@ -148,7 +153,7 @@ async def allocate_job(call: Call) -> Reply:
     described = request.get("hetjob") or ((request["job"],) if "job" in request else ())
     if not described:
         call.refuse('Specify only one "job" or "hetjob" fields for job allocation', "_job_post_alloc")
-    args = {"descriptions": tuple(job.to_wire() for job in described)}
+    args = {"descriptions": _sent(call, *described)}
     client = call.daemons.own_slurmctld(call.token, call.user)
     try:
         async for part in client.stream("allocate_resources", args):
