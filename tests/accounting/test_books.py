@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmpy.accounting import assoc_changes, cluster_changes, limits, qos_changes
+from slurmpy.accounting import assoc_changes, cluster_changes, limits, qos_changes, user_changes
 from slurmpy.accounting.books import Books
 from slurmpy.core.errors import SlurmError
 
@@ -27,7 +27,7 @@ def add_account(found: Books, name: str, parent: str = "root", **own: Any) -> No
 
 
 def add_user(found: Books, name: str, *accounts: str, **own: Any) -> None:
-    assoc_changes.add_users(found, {"names": (name,), "accounts": accounts, "limits": own}, "root", NOW)
+    user_changes.add_users(found, {"names": (name,), "accounts": accounts, "limits": own}, "root", NOW)
 
 
 def test_a_cluster_begins_with_root() -> None:
@@ -90,12 +90,12 @@ def test_the_last_default_account_is_not_removed_alone() -> None:
         add_account(found, name)
     add_user(found, "anna", "chem", "physics")
     with pytest.raises(SlurmError) as caught:
-        assoc_changes.delete_users(found, {"where": {"names": ("anna",), "accounts": ("chem",)}}, "root", NOW)
+        user_changes.delete_users(found, {"where": {"names": ("anna",), "accounts": ("chem",)}}, "root", NOW)
     assert caught.value.name == "ESLURM_NO_REMOVE_DEFAULT_ACCOUNT"
     assert caught.value.data["assocs"] == (("ref", "chem", "", "anna", ""),)
     with pytest.raises(SlurmError):
         assoc_changes.delete_accounts(found, {"where": {"names": ("chem",)}}, "root", NOW)
-    gone = assoc_changes.delete_users(found, {"where": {"names": ("anna",)}}, "root", NOW)
+    gone = user_changes.delete_users(found, {"where": {"names": ("anna",)}}, "root", NOW)
     assert gone["users"] == ("anna",)
     assert "anna" not in found.users
 
@@ -115,7 +115,7 @@ def test_coordinators_have_what_is_below() -> None:
     add_account(found, "a")
     add_account(found, "b", "a")
     add_user(found, "carol", "a")
-    assoc_changes.add_coordinators(found, {"accounts": ("a",), "users": ("carol",)}, "root", NOW)
+    user_changes.add_coordinators(found, {"accounts": ("a",), "users": ("carol",)}, "root", NOW)
     assert found.coordinates("carol") == {"a": True, "b": False}
 
 

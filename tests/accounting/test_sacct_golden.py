@@ -10,7 +10,8 @@ import pytest
 
 from slurmpy.data_parser import registry
 from slurmpy.format import sacct_table
-from slurmpy.format.sacct_fields import FIELDS, Style
+from slurmpy.format.sacct_cells import Style
+from slurmpy.format.sacct_fields import FIELDS
 
 from .golden import captures, needs_golden
 

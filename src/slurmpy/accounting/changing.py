@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from slurmpy.core.errors import SlurmError
 
-from . import assoc_changes, cluster_changes, limits, qos_changes
+from . import assoc_changes, cluster_changes, limits, qos_changes, user_changes
 from .books import Books
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ async def add_users(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
         service.permissions.need_accounts(peer, accounts)
     except SlurmError as error:
         raise SlurmError(error.name, f"Problem adding user associations: {error.message}") from error
-    return await _run(service, peer, args, assoc_changes.add_users)
+    return await _run(service, peer, args, user_changes.add_users)
 
 
 async def modify_users(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
@@ -130,12 +130,12 @@ async def modify_users(service: Service, peer: Peer, args: dict[str, Any]) -> An
         permissions.need_level_for(peer, str(changes["admin_level"]))
         for name in where.get("names") or service.books.users:
             permissions.need_level_for(peer, service.books.admin_level(name))
-    return await _run(service, peer, args, assoc_changes.modify_users)
+    return await _run(service, peer, args, user_changes.modify_users)
 
 
 async def delete_users(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
     permissions, where = service.permissions, args.get("where") or {}
-    matching = assoc_changes.matching_users(service.books, where)
+    matching = user_changes.matching_users(service.books, where)
     if not permissions.is_operator(peer):
         if not matching and not permissions.coordinates(peer):
             raise SlurmError("ESLURM_ACCESS_DENIED")
@@ -144,13 +144,13 @@ async def delete_users(service: Service, peer: Peer, args: dict[str, Any]) -> An
     for name in {assoc.user for assoc in matching}:
         if service.books.admin_level(name) != "None":
             permissions.need_level_for(peer, service.books.admin_level(name))
-    await _no_running_jobs(service, args, assoc_changes.delete_users, peer)
-    return await _run(service, peer, args, assoc_changes.delete_users)
+    await _no_running_jobs(service, args, user_changes.delete_users, peer)
+    return await _run(service, peer, args, user_changes.delete_users)
 
 
 async def add_coordinators(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
     service.permissions.need_accounts(peer, [str(name) for name in args.get("accounts") or ()])
-    return await _run(service, peer, args, assoc_changes.add_coordinators)
+    return await _run(service, peer, args, user_changes.add_coordinators)
 
 
 async def delete_coordinators(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
@@ -158,7 +158,7 @@ async def delete_coordinators(service: Service, peer: Peer, args: dict[str, Any]
         service.permissions.need_accounts(peer, [str(name) for name in args["accounts"]])
     else:
         service.permissions.need_operator(peer)
-    return await _run(service, peer, args, assoc_changes.delete_coordinators)
+    return await _run(service, peer, args, user_changes.delete_coordinators)
 
 
 # ---- clusters, WCKeys

@@ -94,6 +94,7 @@ def unreachable(program: str, cluster: Cluster, error: SlurmError) -> Stop:
 
 def _table(parsed: Parsed, env: Mapping[str, str], now: int) -> Table:
     from ..format import sacct_fields, sacct_table
+    from ..format.sacct_cells import Style
 
     text = parsed.get("format")
     if "brief" in parsed:
@@ -112,7 +113,7 @@ def _table(parsed: Parsed, env: Mapping[str, str], now: int) -> Table:
         if "noconvert" in parsed:
             raise Stop(1, err=line(NAME, "You can't use --noconvert and --units together", "fatal"))
     length = env.get("SLURM_BITSTR_LEN", "")
-    style = sacct_fields.Style(
+    style = Style(
         now,
         env.get("SLURM_TIME_FORMAT"),
         units,
@@ -232,7 +233,7 @@ def _files(cluster: Cluster, request: Request, name: str, write: Write) -> int:
     if "jobs" not in request.where:
         option = "--batch-script" if name == "script" else "--env-vars"
         raise Stop(1, err=line(NAME, f"{option} can only be used together with --jobs", "fatal"))
-    from ..format.sacct_fields import JOB_ID, Style, job_id
+    from ..format.sacct_cells import JOB_ID, Style, job_id
 
     style = Style(request.now)
     title = "Batch Script for" if name == "script" else "Environment used for"

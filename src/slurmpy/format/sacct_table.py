@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .sacct_fields import FIELDS, Field, Style
+from .sacct_cells import Style
+from .sacct_fields import FIELDS, Field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
