@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..core.ids import step_name
-from . import sacct_fields, sacct_table
+from . import sacct_table
 from .registry import View
+from .sacct_cells import Style
 from .table import Column, Context
 
 TYPE_CHECKING = False
@@ -70,7 +71,7 @@ VIEW = View("sstat", [_column(name, width) for name, width in _NAMES])
 
 def context(noconvert: bool) -> Context:
     """What the cells need."""
-    return Context(more={"style": sacct_fields.Style(0, noconvert=noconvert)})
+    return Context(more={"style": Style(0, noconvert=noconvert)})
 
 
 def help_text() -> str:
