@@ -82,6 +82,7 @@ REAL = {
     "-n4 --ntasks-per-socket=1": (4, "n1:0,4/1000 n2:0,4/1000"),
     "--gres=gpu:1 -n1": (1, "n1:4/500"),
     "--gpus=2 -n1": (1, "n1:4/500"),
+    "--gpus=2": (1, "n1:0/500"),
     "--gres=gpu:a100:2 -n5": (5, "n1:0-4/2500"),
     "-w n3,n4 -n3": (3, "n3:0-1/500 n4:0-1/1000"),
     "-w n1,n2 -n5": (5, "n1:0-3/2000 n2:0/500"),
@@ -122,6 +123,7 @@ OCCUPIED = (
     ("-w n1 -n1", "-n2", "1-2"), ("-w n1 -n1", "-n4", "4-7"), ("-w n1 -n1", "-c4", "1-4"), ("-w n1 -n5", "-n1", "5"),
     ("-w n1 -n5", "-n3", "5-7"), ("-w n1 -n1 --gres=gpu:1", "-n1", "5"), ("-w n1 -n1 --gres=gpu:1", "-n4", "0-3"),
     ("-w n1 -n1 --gres=gpu:1", "-n5", "0-3,5"), ("-w n1 -n1 --gres=gpu:1", "-n1 --gres=gpu:1", "5"),
+    ("-w n1 -n3", "--gpus=2", "3"),
     ("-w n4 -n2", "-n5", "2-7"), ("-w n4 -n2", "-n8", "8-15"), ("-w n4 -n2", "-c4", "2-5"),
     ("-w n4 -n2", "-n2 -c3", "2-7"), ("-w n4 -n2", "-n1", "2-3"), ("-w n4 -n2", "-n3", "2-5"),
 )  # fmt: skip
@@ -177,12 +179,29 @@ def test_two_jobs_share_cores_where_the_partition_forces_it(state: State) -> Non
     assert world.run(state) == jobs[2:]
 
 
-def test_others_do_not_get_shared_cores(state: State) -> None:
-    world.submit(state, "-p shared -w n3 -n2 --mem=10 --wrap true")
-    other = world.submit(state, "-p debug -w n3 -N1 -n8 --mem=10 --wrap true")
-    world.run(state)
-    assert not other._allocation
+def test_sharing_jobs_and_others_are_never_on_one_node(state: State) -> None:
+    first = world.submit(state, "-p shared -w n3 -n1 --mem=10 --wrap true")
+    other = world.submit(state, "-p debug -w n3 -N1 -n1 --mem=10 --wrap true")
+    assert world.run(state) == [first]
     assert other.state_reason == "Resources"
+    world.end(state, first)
+    assert world.run(state) == [other]
+    named = world.submit(state, "-p shared -w n3 -n2 --mem=10 --wrap true")
+    free = world.submit(state, "-p shared -n2 --mem=10 --wrap true")
+    assert world.run(state) == [free]
+    assert (free.nodes, named.state_reason) == ("n4", "Resources")
+
+
+def test_cores_are_shared_only_where_none_are_left(state: State) -> None:
+    world.submit(state, "-p shared -w n3 -n1 --mem=10 --wrap true")
+    beside = world.submit(state, "-p shared -n2 --mem=10 --wrap true")
+    around = world.submit(state, "-p shared -w n3 -n8 --mem=10 --wrap true")
+    world.run(state)
+    assert shown(state, beside) == "n3:2-3/10"
+    assert shown(state, around) == "n3:4-7/10 n4:0-3/10"
+    over = world.submit(state, "-p shared -w n3 -N1 -n8 --mem=10 --wrap true")
+    assert world.run(state) == [over]
+    assert shown(state, over) == "n3:0-7/10"
 
 
 def test_a_node_for_one_user_takes_only_that_users_jobs(state: State) -> None:

@@ -24,6 +24,7 @@ class Request:
         "cpus",
         "cpus_per_gres",
         "cpus_per_task",
+        "exact_tasks",
         "excluded",
         "exclusive",
         "gres_per_job",
@@ -56,6 +57,7 @@ class Request:
     min_nodes: int
     max_nodes: int  # 0: no limit of the job's own
     tasks: int
+    exact_tasks: bool  # the number of tasks was asked for
     cpus: int  # in all
     cpus_per_task: int
     tasks_per_node: int
@@ -135,6 +137,7 @@ def _make(job: Job) -> Request:
     request.min_nodes = max(1, wanted.get("node", job.node_count))
     request.max_nodes = _limit(asked.maximum_nodes) if asked is not None else _limit(job.max_nodes)
     request.tasks = max(1, job.tasks)
+    request.exact_tasks = "EXACT_TASK_COUNT_REQUESTED" in job.flags
     request.cpus_per_task = max(1, job.cpus_per_task or 1)
     request.tasks_per_node = job.tasks_per_node
     request.tasks_per_socket = _limit(job.tasks_per_socket)
@@ -167,7 +170,7 @@ def _make(job: Job) -> Request:
     request.gres_per_task = split_task_tres(job.tres_per_task)[0] if job.tres_per_task else ()
     request.cpus_per_gres = gres_request.parse(job.cpus_per_tres) if job.cpus_per_tres else ()
     request.key = (
-        request.min_nodes, request.max_nodes, request.tasks, request.cpus, request.cpus_per_task,
+        request.min_nodes, request.max_nodes, request.tasks, request.exact_tasks, request.cpus, request.cpus_per_task,
         request.tasks_per_node, request.tasks_per_socket, request.tasks_per_core, request.node_cpus, request.sockets,
         request.cores_per_socket, request.threads, request.mem_per_node, request.mem_per_cpu, request.whole_memory,
         job.memory_per_tres, request.tmp_disk, job.features, job.prefer, job.required_nodes, job.excluded_nodes,

@@ -99,16 +99,21 @@ def fits_ever(node: Node, request: Request, counts_memory: bool = True) -> str:
     return ""
 
 
-def _free_cores(node: Node, partition: Partition, request: Request, blocked: int) -> int:
-    """The cores that a job of this partition could get now (in the row that has most)."""
+def _free_cores(node: Node, partition: Partition, request: Request, blocked: int, overlap: bool) -> int:
+    """The cores that a job of this partition could get now (in the row that has most).
+
+    Jobs that share cores and jobs that do not are never on one node together. `overlap`: cores of others will do.
+    """
     usable = ((1 << node._core_count) - 1) & ~node._cores_reserved & ~blocked & ~node._cores_used
     limit = share_limit(partition, request.oversubscribe)
+    if (node._rows and limit == 1) or (node._cores_used and limit > 1):
+        return 0
     if node._rows:
         for name, rows in node._rows.items():
-            if name != partition.name or limit == 1:
+            if name != partition.name or not overlap:
                 for row in rows:
                     usable &= ~row
-        rows = node._rows.get(partition.name, []) if limit > 1 else []
+        rows = node._rows.get(partition.name, []) if overlap else []
         if rows:
             choices = [usable & ~row for row in rows]
             if len(rows) < limit:
@@ -126,9 +131,16 @@ def _free_cores(node: Node, partition: Partition, request: Request, blocked: int
 
 
 def room_on(
-    node: Node, job: Job, request: Request, partition: Partition, rule: Rules, blocked: int, empty: bool
+    node: Node,
+    job: Job,
+    request: Request,
+    partition: Partition,
+    rule: Rules,
+    blocked: int = 0,
+    empty: bool = False,
+    overlap: bool = False,
 ) -> Room | None:
-    """What the node could give to the job; `empty`: as if nobody used it."""
+    """What the node could give to the job; `empty`: as if nobody used it, `overlap`: cores of sharing jobs will do."""
     whole = request.exclusive == "node" or partition.oversubscribe == "EXCLUSIVE"
     if empty:
         cores = ((1 << node._core_count) - 1) & ~node._cores_reserved
@@ -142,7 +154,7 @@ def room_on(
             one_user = request.exclusive == "user" or partition.exclusive_user
             if (one_user or node.owner) and any(other.user_id != job.user_id for other in node._jobs.values()):
                 return None
-        cores = _free_cores(node, partition, request, blocked)
+        cores = _free_cores(node, partition, request, blocked, overlap)
         if whole and cores.bit_count() < node._core_count - node._cores_reserved.bit_count():
             return None
         memory = node.real_memory - node.specialized_memory - node._memory_used

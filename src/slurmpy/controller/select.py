@@ -91,12 +91,17 @@ def place(
                 return "ReqNodeNotAvail"
             if not empty and (not node.is_up or (within is not None and name not in within)):
                 return "ReqNodeNotAvail"
-    if request.prefer is not None and not empty:
-        preferred = _try(job, request, partition, rule, table, names, closed, blocked, within, empty, request.prefer)
-        if preferred is not None:
-            return preferred
-    found = _try(job, request, partition, rule, table, names, closed, blocked, within, empty, request.constraint)
-    return found if found is not None else "Resources"
+    # cores are shared only where there are none left to have alone
+    sharing = not empty and share_limit(partition, request.oversubscribe) > 1
+    wishes = (request.prefer, request.constraint) if request.prefer is not None and not empty else (request.constraint,)
+    for overlap in (False, True) if sharing else (False,):
+        for wish in wishes:
+            found = _try(
+                job, request, partition, rule, table, names, closed, blocked, within, empty, wish, overlap
+            )
+            if found is not None:
+                return found
+    return "Resources"
 
 
 def _try(
@@ -111,12 +116,15 @@ def _try(
     within: frozenset[str] | None,
     empty: bool,
     constraint: constraints.Constraint | None,
+    overlap: bool,
 ) -> Placement | None:
     alternatives: tuple[tuple[Expression | None, tuple[tuple[Expression, int], ...]], ...] = ((None, ()),)
     if constraint is not None:
         alternatives = constraint.alternatives
     for every, counted in alternatives:
-        rooms = _rooms(job, request, partition, rule, table, names, closed, blocked, within, empty, every, counted)
+        rooms = _rooms(
+            job, request, partition, rule, table, names, closed, blocked, within, empty, every, counted, overlap
+        )
         chosen = _choose(rooms, request, partition, counted, table)
         if chosen is not None:
             allocation = _assign(chosen, request, partition, rule, table, empty)
@@ -138,6 +146,7 @@ def _rooms(
     empty: bool,
     every: Expression | None,
     counted: tuple[tuple[Expression, int], ...],
+    overlap: bool,
 ) -> list[Room]:
     """What each usable node has to give. Stops early where the first node that fits is the answer."""
     simple = (
@@ -169,7 +178,7 @@ def _rooms(
             continue
         if request.cores_per_socket > node.cores or request.threads > node.threads:
             continue
-        room = room_on(node, job, request, partition, rule, blocked.get(name, 0) if blocked else 0, empty)
+        room = room_on(node, job, request, partition, rule, blocked.get(name, 0) if blocked else 0, empty, overlap)
         if room is None:
             continue
         if simple:
@@ -412,7 +421,7 @@ def _pick_cores(node: Node, free: int, count: int, per_core: int, request: Reque
     fitting = [entry for entry in sockets if entry[0].bit_count() >= count]
     if fitting:
         # devices without known cores hang on no socket: such small jobs start at the far one, as Slurm places them
-        far = with_gres and count <= 2
+        far = with_gres and count <= 2 and request.exact_tasks
         cores, base = fitting[-1] if far else min(fitting, key=lambda entry: entry[0].bit_count())
         return _lowest(cores, count) << base
     picked = 0
