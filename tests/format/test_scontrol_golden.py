@@ -163,3 +163,22 @@ def test_odd_partitions() -> None:
     assert "ResumeTimeout=GLOBAL SuspendTimeout=GLOBAL SuspendTime=5 PowerDownOnIdle=NO" in text
     assert "Nodes=(null)" in text
     assert "TRES=(null)" in text
+
+
+@pytest.mark.parametrize("values", [{}, {"array_job_id": 7, "array_task_id": 3}, {"array_job_id": 7}])
+@pytest.mark.parametrize("pattern", ["", "x.out", "/tmp/%j_%x", "a\\%j"])
+def test_paths_are_those_of_the_json(values: dict[str, int], pattern: str) -> None:
+    from slurmpy.core.records.job import JobInfo
+    from slurmpy.data_parser import job_paths
+
+    job = JobInfo(
+        job_id=8, name="n", batch_flag=True, current_working_directory="/d", standard_output=pattern,
+        standard_error=pattern, **values,
+    )  # fmt: skip
+    text = scontrol_job.show(job, scontrol_job.View(1))
+    for name, path in (
+        ("StdOut", job_paths.standard_output(job)),
+        ("StdErr", job_paths.standard_error(job)),
+        ("StdIn", job_paths.standard_input(job)),
+    ):
+        assert f"\n   {name}={path}\n" in text

@@ -38,6 +38,9 @@ FIELDS = (
 )
 DETAIL_FIELDS = ("job_resources", "gres_detail", "gres_used")
 
+#: what stands for the task's number in the file names of an array that waits
+NO_TASK = 0xFFFFFFFE
+
 #: the order in which scontrol writes what mail is sent for
 MAIL_TYPES = {
     "ARRAY_TASKS": "ARRAY_TASKS",
@@ -349,12 +352,23 @@ def _files(job: JobInfo) -> list[str]:
         if text:
             lines.append(f"{name}={text} ")
     if job.batch_flag:
-        from ..data_parser import job_paths
-
-        lines.append(f"StdErr={job_paths.standard_error(job)}")
-        lines.append(f"StdIn={job_paths.standard_input(job)}")
-        lines.append(f"StdOut={job_paths.standard_output(job)}")
+        out = _path(job, job.standard_output)
+        lines.append(f"StdErr={_path(job, job.standard_error) if job.standard_error else out}")
+        lines.append(f"StdIn={_path(job, job.standard_input or '/dev/null')}")
+        lines.append(f"StdOut={out}")
     return lines
+
+
+def _path(job: JobInfo, pattern: str) -> str:
+    """Where a stream of the job is. Only patterns that somebody wrote cost the import of what fills them in."""
+    if not pattern:
+        task = NO_TASK if job.array_task_id is None else job.array_task_id
+        pattern = f"slurm-{job.array_job_id}_{task}.out" if job.array_job_id else f"slurm-{job.job_id}.out"
+    elif "%" in pattern or "\\" in pattern:
+        from ..data_parser.job_paths import fill
+
+        pattern = fill(job, pattern)
+    return pattern if pattern[:1] == "/" else f"{job.current_working_directory}/{pattern}"
 
 
 def _extras(job: JobInfo) -> list[str]:
