@@ -16,7 +16,6 @@ from slurmpy.conf import run_dir
 from slurmpy.core.errors import SlurmError
 from slurmpy.rpc.address import Address
 from slurmpy.rpc.aio import AsyncClient
-from slurmpy.rpc.log import log
 
 #: answers that say nothing about the request, only about the way to the node
 LOST = frozenset(("SLURM_COMMUNICATIONS_CONNECTION_ERROR", "SLURM_COMMUNICATIONS_RECEIVE_ERROR"))
@@ -190,13 +189,3 @@ def node_address(conf: Any, name: str, host: str, port: int) -> Address:
     if run_dir.without_tcp(conf):
         return Address(unix or run_dir.slurmd_socket(conf, name), what="slurmd")
     return Address(unix, host or name, port or int(conf.SlurmdPort), "slurmd")
-
-
-def log_failure(what: str) -> Reply:
-    """A reply that only tells the log when it is an error."""
-
-    def reply(answer: Any) -> None:
-        if isinstance(answer, SlurmError):
-            log.error(f"{what}: {answer.message}")
-
-    return reply

@@ -149,7 +149,6 @@ def begin(ctl: Controller, job: Job) -> None:
     job.start_time = now
     job._warned = False
     job._kill_time = 0
-    job._end_state = None
     job._next_step = 0
     job._launched = False
     job.exit_code = job.derived_exit_code = 0

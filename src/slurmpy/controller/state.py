@@ -6,7 +6,7 @@ version (so cached fragments of it are dropped) and puts it among those the stor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from slurmpy.controller.assocs import AssocCache
@@ -86,20 +86,18 @@ class Job(JobInfo):
     _end_limit: int = 0  # when its time limit is over; 0: never
     _warned: bool = False  # the signal of --signal was sent
     _kill_time: int = 0  # when it was told to end
-    _end_state: int | None = None  # base state (and flags) that it takes when its processes are gone
     _completing: frozenset[str] = frozenset()  # nodes that have not confirmed the end of its epilog
     _requeue: int | None = None  # flags for its next life (0, or REQUEUE_HOLD...) after it has ended
     _launched: bool = False  # batch: slurmd has confirmed the launch
     _srun: bool = False  # made by srun or salloc: somebody waits for the allocation
-    _db_index: int = 0
     # --- bookkeeping
     _version: int = 0
 
     #: private fields that the store keeps besides the public ones, as they are
     STORED = (
         "_partitions", "_dependencies", "_tres_request", "_licenses", "_begin_time", "_hold_admin", "_time_limit_set",
-        "_script_id", "_limits", "_tres_alloc", "_next_step", "_end_limit", "_warned", "_kill_time", "_end_state",
-        "_requeue", "_launched", "_srun", "_db_index",
+        "_script_id", "_limits", "_tres_alloc", "_next_step", "_end_limit", "_warned", "_kill_time",
+        "_requeue", "_launched", "_srun",
     )  # fmt: skip
 
     def __init__(self, **values: Any) -> None:
@@ -182,7 +180,6 @@ class Node(NodeInfo):
     _last_response: int = 0  # when its slurmd was last heard of
     _registered: bool = False  # since this slurmctld runs
     _conf: Any = None  # its line of slurm.conf
-    _admin_drain: bool = False
     _version: int = 0
 
     def __init__(self, **values: Any) -> None:
@@ -385,12 +382,6 @@ class State:
             self.dirty_queue.pop(job_id, None)
 
     # ---------------------------------------------------------------- steps, nodes, partitions, reservations
-
-    def steps(self) -> Iterator[Step]:
-        for index in (self.running, self.completing):
-            for job in index.values():
-                if index is self.completing or not job.is_completing:
-                    yield from job._steps.values()
 
     def touch_step(self, step: Step) -> None:
         self.dirty_steps[step.job_id, step.step_id] = step
