@@ -11,6 +11,7 @@ from .records.base import INFINITE
 
 UNLIMITED_WORDS = ("infinite", "unlimited", "-1")
 
+
 def format_duration(seconds: int) -> str:
     """``00:01:21``, ``1-02:03:04``; what cannot be is ``INVALID``."""
     if seconds < 0:

@@ -400,6 +400,8 @@ def _extras(job: JobInfo) -> list[str]:
         order = list(MAIL_TYPES.values())
         types = sorted({MAIL_TYPES.get(name, name) for name in job.mail_type} & set(order), key=order.index)
         lines.append(f"MailUser={null(job.mail_user)} MailType={','.join(types)}")
+    if job.cron:
+        lines.append("OOMKillStep=0")  # a crontab has no word for it
     if job.selinux_context:
         lines.append(f"SELinuxContext={job.selinux_context}")
     return lines
