@@ -291,7 +291,10 @@ def test_heterogeneous_job(tmp_path: Path) -> None:
         await c.until(lambda: len(c.state.running) == 2)
         assert c.state.jobs[job_id].het_job_id_set == f"{job_id}-{job_id + 1}"
         await c.until(lambda: c.slurmd["n1"].running)
-        assert len(c.slurmd["n1"].launches[0]["het_components"]) == 2
+        launch = c.slurmd["n1"].launches[0]
+        assert len(launch["het_components"]) == 2
+        assert launch["job"]["het_size"] == 2
+        assert "SLURM_JOB_NODELIST_HET_GROUP_1=n2" in launch["environment"]
         assert not c.slurmd["n2"].launches
         await c.slurmd["n1"].complete(job_id)
         await c.until(lambda: all(c.state.jobs[i].job_state == JobState.COMPLETED for i in (job_id, job_id + 1)))

@@ -168,10 +168,10 @@ def test_kills_under_load_lose_nothing_and_run_nothing_twice(tmp_path: Path) -> 
                 await asyncio.sleep(chance.uniform(0.02, 0.12))
                 await c.kill()
                 await c.start()
+            await c.until(lambda: len(acknowledged) > 50, 20)
             stop = True
             await task
             await c.until(lambda: not c.state.pending and not c.state.running and not c.state.completing, 20)
-            assert len(acknowledged) > 50
             assert len(set(acknowledged)) == len(acknowledged)
             states = {c.state.jobs[job_id].job_state for job_id in acknowledged}
             assert states == {JobState.COMPLETED}

@@ -81,6 +81,39 @@ def job_wire(ctl: Controller, job: Job) -> dict[str, Any]:
     return wire
 
 
+def _repeated(values: tuple[tuple[int, int], ...]) -> str:
+    """((4, 2), (2, 1)) -> ``4(x2),2``"""
+    return ",".join(f"{value}(x{count})" if count > 1 else str(value) for value, count in values)
+
+
+def het_variables(ctl: Controller, job: Job) -> list[str]:
+    """What the batch script of a heterogeneous job learns of each component, as NAME=value."""
+    from slurmpy.controller import ends
+
+    found = []
+    for one in ends.het_components(ctl, job):
+        cpus = repeats([alloc.cpus for alloc in one._allocation.values()])
+        values = {
+            "SLURM_JOB_ID": one.job_id,
+            "SLURM_JOBID": one.job_id,
+            "SLURM_JOB_ACCOUNT": one.account,
+            "SLURM_JOB_CPUS_PER_NODE": _repeated(cpus),
+            "SLURM_JOB_NODELIST": one.nodes,
+            "SLURM_NODELIST": one.nodes,
+            "SLURM_JOB_NUM_NODES": one.node_count,
+            "SLURM_NNODES": one.node_count,
+            "SLURM_JOB_PARTITION": one.partition,
+            "SLURM_JOB_QOS": one.qos,
+            "SLURM_JOB_RESERVATION": one.resv_name,
+            "SLURM_TASKS_PER_NODE": _repeated(repeats(list(tasks_per_node(one)))),
+            "SLURM_MEM_PER_NODE": one.memory_per_node,
+            "SLURM_MEM_PER_CPU": one.memory_per_cpu,
+        }
+        group = f"_HET_GROUP_{one.het_job_offset}"
+        found.extend(f"{name}{group}={value}" for name, value in values.items() if value not in ("", None))
+    return found
+
+
 def batch(ctl: Controller, job: Job) -> None:
     """Sends a batch job that has started (and whose start is committed) to its first node."""
     from slurmpy.auth import credential
@@ -109,6 +142,8 @@ def batch(ctl: Controller, job: Job) -> None:
     if len(job._allocation) > 1:
         message["node_addresses"] = addresses(ctl, job._allocation)
     if job.het_job_id:
+        message["job"]["het_size"] = len(ends.het_components(ctl, job))
+        message["environment"] = (*environment, *het_variables(ctl, job))
         message["het_components"] = tuple(
             {
                 "job": component.to_wire(),
