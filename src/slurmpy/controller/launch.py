@@ -90,7 +90,7 @@ def het_variables(ctl: Controller, job: Job) -> list[str]:
     """What the batch script of a heterogeneous job learns of each component, as NAME=value."""
     from slurmpy.controller import ends
 
-    found = []
+    found: list[str] = []
     for one in ends.het_components(ctl, job):
         cpus = repeats([alloc.cpus for alloc in one._allocation.values()])
         values = {
