@@ -362,3 +362,28 @@ def test_a_change_is_asked_for_and_a_no_discards_it(dbd: Slurmdbd) -> None:
     assert dbd.rows("accounts", ("name",), {"names": ("asked",)}) == []
     assert dbd.run(sacctmgr, ("add", "account", "asked"), "y\n")[0] == 0
     assert dbd.rows("accounts", ("name",), {"names": ("asked",)}) == [("asked",)]
+
+
+def test_a_slurmctld_that_goes_and_comes_back(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        conf = tmp_path / "slurmdbd.conf"
+        conf.write_text(conf.read_text() + "TrackSlurmctldDown=yes\n")
+        daemon.call("reconfigure")
+        daemon.register()
+        other = Slurmdbd.__new__(Slurmdbd)
+        other.place, other._cluster, other.process = daemon.place, None, None
+        stream = other.cluster.slurmdbd.client.stream("assoc_updates", {"cluster": "ref"}, wait=True)
+        next(stream)
+        assert daemon.rows("clusters", ("control_host",)) == [("127.0.0.1",)]
+        other.cluster.slurmdbd.close()
+        down: list[Any] = []
+        for _ in range(200):
+            down = daemon.rows("events", ("end_time", "reason"), {"open": True, "cluster_events": True})
+            if len(down) == 2 and daemon.rows("clusters", ("control_port",)) == [(0,)]:
+                break
+        assert (0, "slurmctld disconnect") in down
+        assert daemon.rows("clusters", ("control_host", "control_port")) == [("", 0)]
+        daemon.register()
+        assert daemon.rows("clusters", ("control_host", "control_port")) == [("127.0.0.1", 7117)]
+        (left,) = daemon.rows("events", ("reason",), {"open": True})
+        assert left == ("Cluster Registered TRES",)

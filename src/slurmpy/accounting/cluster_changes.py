@@ -89,6 +89,7 @@ def all_labels(labels: Iterable[str]) -> list[str]:
 
 def register(books: Books, name: str, args: Mapping[str, Any], actor: str, now: int) -> int:
     """What a slurmctld says of its cluster when it starts; returns the cluster's id."""
+    first = name not in books.clusters
     cluster = books.clusters.get(name) or add_cluster(books, name, actor, now, registers=True)
     labels = all_labels(str(label) for label in args.get("tres_types") or ())
     tres = str(args.get("tres") or "")
@@ -115,11 +116,19 @@ def register(books: Books, name: str, args: Mapping[str, Any], actor: str, now: 
         if said:
             info = (
                 f"control_host='{wanted['control_host']}', control_port={wanted['control_port']}, "
-                f"last_port={wanted['control_port']}, rpc_version={wanted['rpc_version']}, dimensions=1, flags=129"
+                f"last_port={wanted['control_port']}, rpc_version={wanted['rpc_version']}, dimensions=1, "
+                f"flags={129 if first else 128}"
             )
             books.log("Modify Clusters", actor, f"name='{name}'", info, now)
     ensure_tres(books, [*labels, *counts], actor, now, name)
     return cluster.id
+
+
+def without_controller(books: Books, name: str) -> None:
+    """The cluster's slurmctld is gone: it has no address until one registers again."""
+    cluster = books.clusters.get(name)
+    if cluster is not None and cluster.control_port:
+        books.put("clusters", cluster.copy(control_host="", control_port=0))
 
 
 def wckey_id(books: Books, cluster: str, user: str, name: str) -> int:

@@ -395,7 +395,7 @@ def _cluster_down(connection: sa.Connection, cluster: str, item: Item) -> None:
     mine = (table.c.cluster == cluster) & (table.c.node == "")
     start = int(item["start"])
     taken = sa.select(table.c.start_time).where(
-        mine & ((table.c.start_time == start) | (table.c.state != 0) & (table.c.end_time == 0))
+        mine & (table.c.state != 0) & ((table.c.start_time == start) | (table.c.end_time == 0))
     )
     if connection.execute(taken).first() is None:
         connection.execute(

@@ -137,7 +137,7 @@ wckeys = _entity("wckeys", records.Wckey, ("cluster", "id"))
 resources = _entity("resources", records.Resource, ("id",))
 federations = _entity("federations", records.Federation, ("name",))
 
-events = _entity("events", records.Event, ("cluster", "node", "start_time"))
+events = _entity("events", records.Event, ("cluster", "node", "start_time", "state"))
 reservations = _entity("reservations", records.Reservation, ("cluster", "id", "start_time"))
 transactions = sa.Table(
     "transactions",

@@ -31,6 +31,7 @@ SUBSCRIBER_QUEUE = 1000
 class Subscriber:
     def __init__(self, cluster: str) -> None:
         self.cluster = cluster
+        self.since = time.monotonic()
         self.queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(SUBSCRIBER_QUEUE)
 
 
@@ -49,6 +50,8 @@ class Service:
         self.lock = asyncio.Lock()
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.subscribers: set[Subscriber] = set()
+        self.registered: dict[str, float] = {}  # cluster: when its slurmctld last registered (monotonic)
+        self.closing = False
         self.boot_time = self.started = int(time.time())
         self.counts: dict[str, list[int]] = {}  # method: [calls, microseconds]
         self.user_counts: dict[str, list[int]] = {}
@@ -72,6 +75,7 @@ class Service:
         self.ready.set_result(None)
 
     async def close(self) -> None:
+        self.closing = True
         for subscriber in self.subscribers:
             subscriber.queue.put_nowait(None)
         for task in self._tasks:
@@ -223,6 +227,7 @@ class Service:
         from . import cluster_changes
 
         name = str(args["cluster"]).lower()
+        self.registered[name] = time.monotonic()
         number = await self.change(lambda books, now: cluster_changes.register(books, name, args, peer.name, now))
         now, cluster = int(args.get("time") or time.time()), self.books.clusters[name]
         items: list[dict[str, Any]] = [{"kind": "cluster_up", "end": now}]
@@ -280,14 +285,22 @@ class Service:
                 yield message
         finally:
             self.subscribers.discard(subscriber)
-            if self.conf.TrackSlurmctldDown and not any(s.cluster == subscriber.cluster for s in self.subscribers):
-                self.run(self._controller_gone(subscriber.cluster))
+            if not self.closing:
+                self.run(self._controller_gone(subscriber))
 
-    async def _controller_gone(self, name: str) -> None:
+    async def _controller_gone(self, subscriber: Subscriber) -> None:
+        """A slurmctld has ended its subscription and not come back: the cluster has no controller."""
+        from . import cluster_changes
+
+        name = subscriber.cluster
         cluster = self.books.clusters.get(name)
-        if cluster is not None:
+        if cluster is None or self.registered.get(name, 0.0) > subscriber.since:
+            return
+        if self.conf.TrackSlurmctldDown:
             item = {"kind": "cluster_down", "start": int(time.time()), "tres": cluster.tres}
             await self._write_records(name, (item,))
+        if self.registered.get(name, 0.0) <= subscriber.since:
+            await self.change(lambda books, now: cluster_changes.without_controller(books, name))
 
 
 def _words(value: Any) -> list[str]:
