@@ -11,7 +11,7 @@ from slurmpy.core.records.base import INFINITE
 from . import tres
 
 #: what the root's share among no siblings comes out as
-_ROOT_SHARE = 1 / 0xFFFFFFFF
+_ROOT_SHARE = 1 / 0xFFFFFFFE
 
 
 def documents(rows: Iterable[Mapping[str, Any]], cluster: str, labels: Iterable[str] = ()) -> list[dict[str, Any]]:
