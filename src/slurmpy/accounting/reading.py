@@ -42,9 +42,9 @@ async def query(service: Service, peer: Peer, args: dict[str, Any]) -> AsyncIter
     if lister is not None:
         records = lister(service, peer, where)
     elif what in _TABLES:
-        records = await service.database.read(lambda connection: _TABLES[what](connection, where))
-        if what == "events" and service.permissions.restricted(peer, "events"):
+        if service.permissions.restricted(peer, what):
             raise SlurmError("ESLURM_ACCESS_DENIED")
+        records = await service.database.read(lambda connection: _TABLES[what](connection, where))
     else:
         raise SlurmError("SLURM_ERROR", f"slurmdbd has no list of {what}")
     found = list(records)

@@ -70,7 +70,7 @@ class SlurmdbdConf(PlainConf):
         "TCPTimeout": ("sec", 2, False),
         "TLSParameters": ("str", None, False),
         "TLSType": ("str", "tls/none", False),
-        "TrackSlurmctldDown": ("bool", False, False),
+        "TrackSlurmctldDown": ("bool", False, True),
         "TrackWCKey": ("bool", False, True),
     }
 

@@ -222,6 +222,7 @@ SLURMDBD_CONF = {
     "StorageType": "accounting_storage/sqlite (slurmpy's own, and the default), accounting_storage/mysql, "
     "accounting_storage/postgresql.",
     "StorageUser": "User of the database.",
+    "TrackSlurmctldDown": "Keep an event of the time that a cluster is without its slurmctld.",
     "TrackWCKey": "Account by workload keys.",
 }
 
