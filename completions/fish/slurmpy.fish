@@ -325,7 +325,7 @@ complete -c scancel -l help -d 'Show this help and exit'
 complete -c scancel -l usage -d 'Show the short usage message and exit'
 complete -c scancel -s V -l version -d 'Show the release of Slurm and exit'
 
-complete -c scontrol -f -a 'abort all cancel_reboot cluster completing create delete details errnumstr exit quit getaddrs help hide hold holdu uhold listjobs listpids liststeps notify oneliner pidinfo ping quiet reconfigure release requeue requeuehold resume schedloglevel setdebug setdebugflags show shutdown suspend takeover token top update verbose version wait_job write aliases assoc_mgr bbstat burstbuffer config daemons dwstat federation frontend hostlist hostlistsorted hostnames job licenses node partition reservation slurmd step topology'
+complete -c scontrol -f -a 'all cancel_reboot cluster completing create delete details errnumstr exit quit getaddrs help hide hold holdu uhold listjobs listpids liststeps notify oneliner pidinfo ping quiet reconfigure release requeue requeuehold resume schedloglevel setdebug setdebugflags show shutdown suspend takeover token top update verbose version wait_job write aliases assoc_mgr bbstat burstbuffer config daemons dwstat federation frontend hostlist hostlistsorted hostnames job licenses node partition reservation slurmd step topology'
 complete -c scontrol -s a -l all -d 'Show hidden partitions too'
 complete -c scontrol -s d -l details -d 'Show more of jobs, nodes and steps; -dd shows the most'
 complete -c scontrol -s F -l future -d 'Show nodes in the state FUTURE too'

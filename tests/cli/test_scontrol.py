@@ -95,7 +95,7 @@ ALONE = (
     *("root-node-badkey", "root-node-badlist", "root-node-badstate", "root-node-badweight", "root-node-create"),
     *("root-node-noreason", "root-part-badkey", "root-part-badstate", "root-part-badtime", "root-resv-badflag"),
     *("root-resv-badkey", "root-resv-badtime", "root-resv-nonode", "root-resv-notime", "root-resv-nouser"),
-    *("scontrol-bad-command", "scontrol-bad-flag", "scontrol-bad-hostlist", "scontrol-bad-hostlist2"),
+    *("scontrol-abort", "scontrol-bad-command", "scontrol-bad-flag", "scontrol-bad-hostlist", "scontrol-bad-hostlist2"),
     *("scontrol-cluster-bad", "scontrol-create-bad", "scontrol-create-none", "scontrol-delete-none"),
     *("scontrol-errnumstr-bad", "scontrol-hold-none", "scontrol-hostlist-badfile", "scontrol-listpids-bad"),
     *("scontrol-notify", "scontrol-reboot", "scontrol-setdebug", "scontrol-setdebugflags", "scontrol-show-bad"),
@@ -388,3 +388,12 @@ def test_help_names_every_keyword(run):
     for keyword, _, _ in scontrol.KEYWORDS:
         if keyword not in ("fsdampeningfactor", "getent", "power"):
             assert keyword in out
+
+
+def test_nothing_of_that_name(run):
+    assert run(["show", "job", "5"])[1:] == ("", "slurm_load_jobs error: Invalid job id specified\n")
+    assert run(["show", "job", "5_1"])[:2] == (1, "Job 5_1 not found\n")
+    assert "failed: Invalid job id specified" in run(["show", "step", "5.0"])[2]
+    known = FakeCluster(tables={"jobs": [{"job_id": 5}]})
+    assert run(["show", "step", "5.0"], known)[:2] == (1, "Job step 5.0 not found\n")
+    assert run(["show", "step"])[:2] == (0, "No job steps in the system\n")

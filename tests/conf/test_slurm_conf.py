@@ -276,3 +276,10 @@ def test_parameters_that_count_as_used_are_used():
     words = set(re.findall(r"\w+", source))
     for table in (TABLE, SlurmdbdConf.TABLE, CgroupConf.TABLE):
         assert {name for name, (_, _, used) in table.items() if used} <= words
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(ConfError) as caught:
+        slurm_conf.load(str(tmp_path / "nosuch"))
+    assert "cannot stat file" in caught.value.details[0]
+    assert caught.value.details[1] == "ClusterName needs to be specified"

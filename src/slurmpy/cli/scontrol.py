@@ -137,7 +137,6 @@ def _lazy(module: str, function: str) -> Callable[[Session, list[str]], None]:
 
 #: keyword, its least letters, what it does; the first row that a word matches wins
 KEYWORDS: tuple[tuple[str, int, Callable[[Session, list[str]], None]], ...] = (
-    ("abort", 5, _lazy("scontrol_admin", "abort")),
     ("all", 2, _all),
     ("cancel_reboot", 3, _lazy("scontrol_admin", "cancel_reboot")),
     ("cluster", 2, _lazy("scontrol_admin", "cluster")),

@@ -71,11 +71,6 @@ def shutdown(session: Session, words: list[str]) -> None:
     _call(session, "slurm_shutdown error", "shutdown", {"slurmd": not what})
 
 
-def abort(session: Session, words: list[str]) -> None:
-    if _alone(session, words):
-        session.error("abort is not supported: use shutdown, or send SIGABRT to slurmctld")
-
-
 def takeover(session: Session, words: list[str]) -> None:
     if len(words) > 2:
         too_many(session, words[0])

@@ -110,6 +110,9 @@ def jobs(session: Session, words: list[str]) -> None:
         session.failed(f"slurm_load_jobs error: {error.message}")
         return
     if not answer.rows:
+        if text and "_" not in text:
+            session.failed(f"slurm_load_jobs error: {SlurmError('ESLURM_INVALID_JOB_ID').message}")
+            return
         if not session.quiet:
             session.out(f"Job {text} not found\n" if text else "No jobs in the system\n")
         session.code = 1 if text else session.code
@@ -120,6 +123,10 @@ def jobs(session: Session, words: list[str]) -> None:
         # an array as slurmctld keeps it: what waits, then its tasks, the newest first
         jobs_found.sort(key=lambda job: (job.job_id != job.array_job_id, -job.job_id))
     session.out("".join(scontrol_job.show(job, view) for job in jobs_found))
+
+
+def _job_exists(session: Session, ids: tuple[Any, ...]) -> bool:
+    return bool(session.cluster.query("jobs", ("job_id",), {"all": True, "job_ids": ids}).rows)
 
 
 def steps(session: Session, words: list[str]) -> None:
@@ -147,6 +154,8 @@ def steps(session: Session, words: list[str]) -> None:
             document(session, "steps", where)
             return
         answer = session.cluster.query("steps", StepInfo.FIELDS, where)
+        if not answer.rows and text and not _job_exists(session, where["job_ids"]):
+            raise SlurmError("ESLURM_INVALID_JOB_ID")
     except SlurmError as error:
         session.error(f"scontrol_print_step: slurm_get_job_steps({text}) failed: {error.message}")
         return

@@ -77,6 +77,11 @@ class SlurmConf:
 def load(path: str) -> SlurmConf:
     """Reads slurm.conf and what it includes. Raises `ConfError`."""
     conf = SlurmConf(path)
+    if not os.path.exists(path):
+        raise ConfError(
+            f"s_p_parse_file: cannot stat file {path}: No such file or directory, retrying in 1sec up to 60sec",
+            "ClusterName needs to be specified",
+        )
     for where, line_number, line in lines(path, _cluster_name(path)):
         key, equals, value = line.partition("=")
         key = key.strip()

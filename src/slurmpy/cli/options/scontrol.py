@@ -27,7 +27,6 @@ OPTIONS = (
 
 #: keyword: what it does. Arguments stand behind the keyword
 KEYWORDS = {
-    "abort": "stop slurmctld at once",
     "all": "from now on show hidden partitions too (interactive)",
     "cancel_reboot <nodelist>": "take back a reboot that nodes wait for",
     "cluster <name>": "talk to another cluster",
