@@ -28,6 +28,11 @@ def _whole(context: Context, value: float | None) -> str:
     return "" if value is None else f"{value:.0f}"
 
 
+def _begun(context: Context, value: float | None) -> str:
+    """The whole part of a priority; parts of it are rounded."""
+    return "" if value is None else str(int(value))
+
+
 def _normal(context: Context, value: float | None) -> str:
     return "" if value is None else f"{value:.7f}"
 
@@ -66,7 +71,7 @@ COLUMNS = (
     Column("Partition", "PARTITION", "partition_weighted", _whole, letter="P"),
     Column("PartitionFactor", "PARTITION", "partition_factor", _normal, letter="p"),
     Column("PartitionName", "PARTITION", "partition", _text, letter="r"),
-    Column("Priority", "PRIORITY", "priority", _whole, letter="Y"),
+    Column("Priority", "PRIORITY", "priority", _begun, letter="Y"),
     Column("PriorityNormal", "PRIORITY", f"priority site nice {_PARTS}", _share, letter="y"),
     Column("QOS", "QOS", "qos_weighted", _whole, letter="Q"),
     Column("QOSFactor", "QOS", "qos_factor", _normal, letter="q"),
