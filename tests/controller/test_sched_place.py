@@ -153,6 +153,26 @@ def test_cr_core_counts_whole_cores(tmp_path: Path) -> None:
     assert job._allocation["n3"].core_ids() == [0, 1]
 
 
+def test_select_linear_gives_whole_nodes(tmp_path: Path) -> None:
+    text = NODES.format(select="CR_Memory").replace("select/cons_tres", "select/linear")
+    state = world.state_of(text, tmp_path, GRES)
+    jobs = [world.submit(state, "-w n1 -n1 --mem=10 --wrap true") for _ in range(2)]
+    assert world.run(state) == jobs[:1]
+    assert jobs[0].cpus == 8
+    world.end(state, jobs[0])
+    assert world.run(state) == jobs[1:]
+
+
+def test_partitions_limit_the_nodes_of_a_job(tmp_path: Path) -> None:
+    more = "PartitionName=two Nodes=ALL MaxNodes=2 MinNodes=2"
+    state = world.simple(tmp_path, nodes=4, sockets=1, cores=2, partitions=more)
+    small = world.submit(state, "-p two -n1 --wrap true")
+    assert world.run(state) == [small]
+    assert len(small._allocation) == 2
+    with pytest.raises(SlurmError, match="configuration"):
+        world.submit(state, "-p two -n6 --wrap true")
+
+
 def test_memory_is_not_counted_without_memory_in_the_parameters(tmp_path: Path) -> None:
     state = world.state_of(NODES.format(select="CR_CPU"), tmp_path, GRES)
     jobs = [world.submit(state, "-w n1 --mem=9000 --wrap true") for _ in range(3)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from slurmpy.controller import gres_request, licenses
 from slurmpy.controller.job_request import wants_whole_nodes
-from slurmpy.controller.node_room import cpus_per_core, share_limit
+from slurmpy.controller.node_room import cpus_per_core, rules, share_limit
 from slurmpy.core.states import NodeState
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def allocate(state: State, job: Job, placement: Placement | None = None) -> None
     partition = state.partitions.get(job.partition)
     sharing = partition is not None and share_limit(partition, job.shared == "YES") > 1
     whole = wants_whole_nodes(job) or (partition is not None and partition.oversubscribe == "EXCLUSIVE")
+    whole = whole or (rules(state).whole_nodes and not sharing)
     job._sched = {**job._sched, "rows": job.partition if sharing else "", "whole": whole}
     one_user = job.shared == "USER" or (partition is not None and partition.exclusive_user)
     for name, alloc in job._allocation.items():

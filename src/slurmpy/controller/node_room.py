@@ -29,7 +29,7 @@ class Room:
 class Rules:
     """How slurm.conf has cores and memory counted (SelectTypeParameters)."""
 
-    __slots__ = ("by_core", "least_loaded", "memory", "one_thread")
+    __slots__ = ("by_core", "least_loaded", "memory", "one_thread", "whole_nodes")
 
     def __init__(self, parameters: str, select_type: str) -> None:
         words = {word.strip().upper() for word in parameters.split(",")}
@@ -37,8 +37,7 @@ class Rules:
         self.by_core = any(word.startswith(("CR_CORE", "CR_SOCKET")) for word in words)
         self.one_thread = "CR_ONE_TASK_PER_CORE" in words
         self.least_loaded = "CR_LLN" in words
-        if select_type.endswith("linear"):
-            self.by_core = True
+        self.whole_nodes = select_type.endswith("linear")
 
 
 def rules(state: State) -> Rules:
@@ -141,7 +140,8 @@ def room_on(
     overlap: bool = False,
 ) -> Room | None:
     """What the node could give to the job; `empty`: as if nobody used it, `overlap`: cores of sharing jobs will do."""
-    whole = request.exclusive == "node" or partition.oversubscribe == "EXCLUSIVE"
+    sharing = share_limit(partition, request.oversubscribe) > 1
+    whole = request.exclusive == "node" or partition.oversubscribe == "EXCLUSIVE" or (rule.whole_nodes and not sharing)
     if empty:
         cores = ((1 << node._core_count) - 1) & ~node._cores_reserved
         memory = node.real_memory - node.specialized_memory

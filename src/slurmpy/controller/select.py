@@ -23,6 +23,7 @@ from slurmpy.controller.allocation import (
 )
 from slurmpy.controller.node_room import Room, Rules, cpus_per_core, fits_ever, room_on, rules, share_limit
 from slurmpy.controller.state import Node, NodeAlloc
+from slurmpy.core.records.base import INFINITE
 
 if TYPE_CHECKING:
     from slurmpy.controller.backfill import View
@@ -39,6 +40,14 @@ __all__ = [
 
 
 # ------------------------------------------------------------------------------------------------ placement
+
+
+def node_limits(request: Request, partition: Partition) -> tuple[int, int]:
+    """(least, most) nodes that the request may have in the partition; most is 0 where nothing limits it."""
+    most = request.max_nodes
+    if partition.max_nodes != INFINITE and request.min_nodes <= partition.max_nodes:
+        most = min(most or partition.max_nodes, partition.max_nodes)
+    return max(request.min_nodes, partition.min_nodes), most
 
 
 def ordered_nodes(state: State, partition: Partition) -> tuple[str, ...]:
@@ -149,8 +158,9 @@ def _rooms(
     overlap: bool,
 ) -> list[Room]:
     """What each usable node has to give. Stops early where the first node that fits is the answer."""
+    least, limit = node_limits(request, partition)
     simple = (
-        request.min_nodes == 1
+        least == 1
         and not request.required
         and not counted
         and not request.contiguous
@@ -183,13 +193,13 @@ def _rooms(
             continue
         if simple:
             if room.cpus >= enough:
-                if not rooms or request.max_nodes == 1:
+                if not rooms or limit == 1:
                     return [room]
                 rooms.append(room)
                 return rooms
             total += room.cpus
             rooms.append(room)
-            if total >= enough and not request.max_nodes:
+            if total >= enough and not limit:
                 return rooms
             continue
         rooms.append(room)
@@ -206,6 +216,7 @@ def _choose(
     """Pick nodes and CPUs of each; None if the request cannot be met."""
     if not rooms:
         return None
+    least, limit = node_limits(request, partition)
     if request.contiguous:
         return _choose_contiguous(rooms, request, partition)
     must: list[Room] = []
@@ -229,16 +240,16 @@ def _choose(
             return None
     if request.spread or request.use_min_nodes:
         rooms = sorted(rooms, key=lambda room: -room.cpus)
-    wanted_nodes = max(request.min_nodes, len(must))
-    most = request.max_nodes or len(must) + len(rooms)
+    wanted_nodes = max(least, len(must))
+    most = limit or len(must) + len(rooms)
     if request.spread:
         wanted_nodes = max(wanted_nodes, min(most, len(must) + len(rooms), request.tasks))
     taken = _fill(must, rooms, request, wanted_nodes, most)
-    if taken is None and (request.max_nodes or request.min_nodes > 1):
+    if taken is None and (limit or least > 1):
         biggest = sorted(rooms, key=lambda room: -room.cpus)
         taken = _fill(must, biggest, request, wanted_nodes, most)
     if taken is None and request.spread:
-        taken = _fill(must, rooms, request, max(request.min_nodes, len(must)), most)
+        taken = _fill(must, rooms, request, max(least, len(must)), most)
     return taken
 
 
@@ -308,14 +319,15 @@ def _choose_contiguous(rooms: list[Room], request: Request, partition: Partition
             runs[-1].append(room)
         else:
             runs.append([room])
-    most = request.max_nodes or len(ordered)
+    least, limit = node_limits(request, partition)
+    most = limit or len(ordered)
     for run in sorted(runs, key=len):
         for start in range(len(run)):
             window = run[start:]
             names = {room.node.name for room in window}
             if not names.issuperset(request.required):
                 continue
-            taken = _fill([], window, request, request.min_nodes, most)
+            taken = _fill([], window, request, least, most)
             if taken is not None and {room.node.name for room, _ in taken}.issuperset(request.required):
                 return taken
     return None
