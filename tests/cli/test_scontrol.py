@@ -397,3 +397,23 @@ def test_nothing_of_that_name(run):
     known = FakeCluster(tables={"jobs": [{"job_id": 5}]})
     assert run(["show", "step", "5.0"], known)[:2] == (1, "Job step 5.0 not found\n")
     assert run(["show", "step"])[:2] == (0, "No job steps in the system\n")
+
+
+def test_another_user(run, monkeypatch):
+    import os
+    import pwd
+
+    became = []
+    monkeypatch.setattr(os, "geteuid", lambda: 4000)
+    monkeypatch.setattr(os, "setegid", lambda gid: None)
+    monkeypatch.setattr(os, "seteuid", became.append)
+    root = pwd.getpwuid(0).pw_name
+    assert run(["-u", root, "errnumstr", "2017"])[0] == 0
+    assert became == [0]
+    assert run(["-u", "no-such-user", "ping"]) == (1, "", "scontrol: error: Invalid user id: no-such-user\n")
+
+    def refuse(uid):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "seteuid", refuse)
+    assert run(["-u", "0", "ping"]) == (1, "", "scontrol: error: only root may act as 0\n")

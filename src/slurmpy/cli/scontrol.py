@@ -245,10 +245,30 @@ def _flags_behind(argv: list[str]) -> list[str]:
     return argv
 
 
+def _become(user: str) -> None:
+    """Lets the daemons see `user` (a name or number) as the one who asks. Raises SlurmError if that cannot be."""
+    import os
+    import pwd
+
+    try:
+        entry_of = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
+    except KeyError:
+        raise SlurmError("ESLURM_USER_ID_INVALID", f"Invalid user id: {user}") from None
+    if entry_of.pw_uid == os.geteuid():
+        return
+    try:
+        os.setegid(entry_of.pw_gid)
+        os.seteuid(entry_of.pw_uid)
+    except PermissionError:
+        raise SlurmError("ESLURM_ACCESS_DENIED", f"only root may act as {user}") from None
+
+
 def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """The command with its arguments; returns its exit code."""
     parsed = COMMAND.parse(_flags_behind(list(argv)), env)
     session = Session(parsed, env)
+    if session.uid is not None:
+        _become(session.uid)
     if session.encoding:
         from .json_output import check
 

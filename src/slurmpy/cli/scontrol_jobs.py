@@ -75,23 +75,12 @@ def by_name(session: Session, words: list[str]) -> list[str] | None:
         return None
     from ..core.states import JobState
 
-    user = os.getuid() if session.uid is None else _uid(session.uid)
+    user = os.geteuid()
     where: dict[str, Any] = {"all": True, "names": (name,), "states": (JobState.PENDING, JobState.RUNNING)}
     if user:
         where["users"] = (user,)
     rows = session.cluster.query("jobs", ("job_id", "array_job_id", "array_task_id"), where).rows
     return [f"{array}_{task}" if array and task is not None else str(job) for job, array, task in rows]
-
-
-def _uid(text: str) -> int:
-    if text.isdecimal():
-        return int(text)
-    import pwd
-
-    try:
-        return pwd.getpwnam(text).pw_uid
-    except KeyError:
-        raise SlurmError("ESLURM_USER_ID_MISSING", f"Invalid user id: {text}") from None
 
 
 def _each(session: Session, words: list[str], method: str, after: str = "", **args: Any) -> None:
