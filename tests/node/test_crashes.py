@@ -198,3 +198,26 @@ def test_news_go_out_as_soon_as_slurmctld_is_back(cluster: Cluster) -> None:
     node.call("node_status", register=True)  # as slurmctld does when it comes back
     cluster.controller.heard("complete_batch_job", job_id=5)
     assert time.monotonic() - began < 0.5
+
+
+def test_slurmstepds_are_used_again(cluster: Cluster) -> None:
+    """One script after the other runs under the same slurmstepd; if it is killed in between, a new one takes over."""
+    node = cluster.node()
+    seen = []
+    for number in (1, 2, 3):
+        out = cluster.directory / f"out{number}"
+        node.call(
+            "launch_batch_job", **batch(number, "echo $PPID; ls -l /proc/$PPID/fd | wc -l", standard_output=str(out))
+        )
+        cluster.controller.heard("complete_batch_job", job_id=number)
+        seen.append(tuple(map(int, out.read_text().split())))
+        assert wait_for(lambda: len(list((node.spool / "ends").iterdir())) == 0)
+    assert len(set(seen)) == 1, "the same process, with no more descriptors than before"
+    pid = seen[0][0]
+    assert wait_for(lambda: b"slurmstepd" in Path(f"/proc/{pid}/comm").read_bytes())
+    os.kill(pid, signal.SIGKILL)
+    node.call("launch_batch_job", **batch(4, "exit 4"))
+    assert cluster.controller.heard("complete_batch_job", job_id=4)["exit_code"] == 4 << 8
+    assert node.process is not None
+    (spawner,) = children(node.process.pid)
+    assert wait_for(lambda: not children(spawner), 10.0), "idle ones end after a while"

@@ -92,6 +92,16 @@ class Loop:
             if callback_now is not None:
                 callback_now()
 
+    def close(self) -> None:
+        """When all is done: another loop may follow in this process."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._poll.close()
+        os.close(self._child_read)
+        os.close(self._child_write)
+        self._callbacks.clear()
+        self._timers.clear()
+
     def readable(self, events: int) -> bool:
         return bool(events & (READ | _HANGUP))
 

@@ -37,12 +37,13 @@ VERSION = "24.11.5"
 class Step:
     """A live slurmstepd: its process, and a descriptor that tells when it ends."""
 
-    __slots__ = ("handle", "job_id", "pid", "restart_cnt", "started_at", "step_id", "user_id")
+    __slots__ = ("handle", "job_id", "number", "pid", "restart_cnt", "started_at", "step_id", "user_id")
 
     def __init__(self, job_id: int, step_id: int, restart_cnt: int, user_id: int, pid: int) -> None:
         self.job_id, self.step_id, self.restart_cnt = job_id, step_id, restart_cnt
         self.user_id, self.pid = user_id, pid
         self.handle = -1
+        self.number = 0  # of its launch by this slurmd
         self.started_at = time.time()
 
 
@@ -77,11 +78,13 @@ class Slurmd:
         self._unpacker = msgpack.Unpacker(use_list=False, strict_map_key=False)
         self._launches: dict[int, asyncio.Future[tuple[int, str | None]]] = {}
         self._next_launch = 0
+        self._running: dict[int, Step] = {}  # by number of launch
+        self._over: set[int] = set()
+        self._spawner_handle = -1
         self._transport: asyncio.WriteTransport | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reachable = asyncio.Event()
         self._trying: asyncio.Task[None] | None = None
-        self._closed = False
         self._held: dict[int, int] = {}  # how many ends of each job slurmctld has not confirmed
         self._revoked: dict[tuple[int, int], float] = {}
         self.on_spawner_lost: Callable[[], None] = _nothing
@@ -94,6 +97,8 @@ class Slurmd:
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_connection(asyncio.Protocol, sock=self._spawner.socket)
         loop.add_reader(self._spawner.reader, self._heard)
+        self._spawner_handle = os.pidfd_open(self._spawner.pid)
+        loop.add_reader(self._spawner_handle, self._spawner_lost)
         for when, key in spool.confirmed(self.spool, time.time()):
             self._remember(key, when)
         for job_id, step_id, restart_cnt in spool.sockets(self.spool):
@@ -142,11 +147,12 @@ class Slurmd:
             spool.forget(self.spool, *oldest)
 
     async def close(self) -> None:
-        self._closed = True
         for task in list(self._tasks):
             task.cancel()
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._spawner.reader)
+        loop.remove_reader(self._spawner_handle)
+        os.close(self._spawner_handle)
         for job in self.jobs.values():
             for step in job.steps.values():
                 loop.remove_reader(step.handle)
@@ -246,18 +252,23 @@ class Slurmd:
             data = os.read(self._spawner.reader, 65536)
         except BlockingIOError:
             return
-        if not data:
-            asyncio.get_running_loop().remove_reader(self._spawner.reader)
-            if not self._closed:
-                log.error("the spawner has gone: starting anew")
-                self.on_spawner_lost()
-            return
         self._unpacker.feed(data)
-        for number, pid, text in self._unpacker:
-            future = self._launches.pop(number, None)
-            if future is None or future.done():
+        for number, pid, text, done in self._unpacker:
+            if done:
+                step = self._running.pop(number, None)
+                if step is None:
+                    self._over.add(number)  # so quick that its launch has not been noted yet
+                elif step.handle >= 0:
+                    self._ended(step)
                 continue
-            future.set_result((pid, text))
+            future = self._launches.pop(number, None)
+            if future is not None and not future.done():
+                future.set_result((pid, text))
+
+    def _spawner_lost(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._spawner_handle)
+        log.error("the spawner has gone: starting anew")
+        self.on_spawner_lost()
 
     async def _launch(self, job: Job, launch: dict[str, Any]) -> None:
         """Starts a slurmstepd; returns once it answers. Raises SlurmError."""
@@ -288,7 +299,14 @@ class Slurmd:
                 self._watch(Step(job_id, step_id, launch["restart_cnt"], launch["user_id"], pid))
             raise SlurmError("ESLURMD_IO_ERROR" if launch["kind"] == "tasks" else "ESLURMD_SETUP_ENVIRONMENT_ERROR")
         log.verbose(f"launched {job_id}.{step_name(step_id)} for UID {launch['user_id']}")
-        self._watch(Step(job_id, step_id, launch["restart_cnt"], launch["user_id"], pid))
+        step = Step(job_id, step_id, launch["restart_cnt"], launch["user_id"], pid)
+        step.number = number
+        over = number in self._over
+        if over:
+            self._over.discard(number)
+        else:
+            self._running[number] = step
+        self._watch(step, over)
 
     async def _prolog(self, job_id: int, launch: dict[str, Any]) -> None:
         try:
@@ -297,9 +315,12 @@ class Slurmd:
             log.error(f"prolog of job {job_id}: {error}")
             raise SlurmError("ESLURMD_PROLOG_FAILED", str(error)) from error
 
-    def _watch(self, step: Step) -> None:
+    def _watch(self, step: Step, over: bool = False) -> None:
         job = self._job(step.job_id, step.restart_cnt, step.user_id)
         job.steps[step.step_id] = step
+        if over:
+            self._ended(step)
+            return
         try:
             step.handle = os.pidfd_open(step.pid)
         except ProcessLookupError:
@@ -355,7 +376,8 @@ class Slurmd:
     # ---------------------------------------------------------------- steps end
 
     def _ended(self, step: Step) -> None:
-        """slurmstepd has ended: what it has written goes to slurmctld."""
+        """slurmstepd has done with the step, or has ended: what it has written goes to slurmctld."""
+        self._running.pop(step.number, None)
         if step.handle >= 0:
             asyncio.get_running_loop().remove_reader(step.handle)
             os.close(step.handle)

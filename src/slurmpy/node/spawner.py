@@ -1,9 +1,12 @@
 """The spawner: a small process, forked from slurmd before it grows, out of which every slurmstepd is forked.
 
-slurmd writes launches (length, msgpack) into its socket; the spawner forks. A slurmstepd says on a pipe to slurmd that
-it answers (or why it cannot), one short line of msgpack. The spawner ends when slurmd does; the slurmstepds
-stay. All hold `spawner.lock` until a started slurmstepd has its socket, so whoever gets the lock afterwards sees every
-step that was started.
+slurmd writes launches (length, kind, msgpack) into its socket; the spawner forks. A slurmstepd says on a pipe to slurmd
+that it answers (or why it cannot), a few bytes of msgpack. The spawner ends when slurmd does; the slurmstepds stay. All
+hold `spawner.lock` until a started slurmstepd has its socket, so whoever gets the lock afterwards sees every step that
+was started.
+
+A slurmstepd that has done with a batch script waits a moment for another one: a process that has just run has its
+memory in place, where a fresh fork spends most of its time on page faults.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
+import select
 import signal
 import socket
 from collections.abc import Mapping
@@ -22,8 +26,13 @@ from slurmpy.rpc import codec
 
 from . import processes, stepd
 
-#: One write of that size to a pipe is never mixed with another's (pipe(7)).
-MAX_SAYING = 4096
+#: how a launch begins: may a slurmstepd that has had others take it?
+BATCH, OTHER = b"b", b"o"
+#: what a worker says to the spawner
+VISIBLE, IDLE = b"v", b"i"
+#: So many idle slurmstepds are kept, each for so many seconds and steps.
+MAX_IDLE, IDLE_SECONDS, MAX_STEPS = 16, 3.0, 200
+COLLECT_EVERY = 20
 
 
 class Spawner:
@@ -35,7 +44,8 @@ class Spawner:
     @staticmethod
     def encode(number: int, launch: Mapping[str, Any]) -> bytes:
         """A launch as it goes into the socket."""
-        return codec.frame((number, dict(launch)))
+        body = (BATCH if launch["kind"] == "batch" else OTHER) + codec.pack((number, dict(launch)))
+        return codec.LENGTH.pack(len(body)) + body
 
 
 def take_lock(spool_directory: str, name: str, wait: bool) -> int:
@@ -73,7 +83,7 @@ def start(spool_directory: str, log_file: str, level: str | int, close: tuple[in
         for descriptor in close:
             os.close(descriptor)
         _settle(log_file, level)
-        _serve(theirs, writer, lock)
+        _Forks(theirs, writer, lock).serve()
         status = 0
     except BaseException as error:
         _note(error)
@@ -104,12 +114,42 @@ def _settle(log_file: str, level: str | int) -> None:
     gc.disable()
 
 
-def _serve(link: socket.socket, writer: int, lock: int) -> None:
-    buffer = bytearray()
-    while True:
-        data = link.recv(1 << 20)
-        if not data:
-            return
+class _Worker:
+    """A slurmstepd of batch scripts that may have another step after its present one. `pending`: the launch that it was
+    sent and has not yet made visible."""
+
+    __slots__ = ("channel", "pending")
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.channel = channel
+        self.pending: bytes | None = None
+
+
+class _Forks:
+    """The spawner's own loop: launches from slurmd go to idle workers, or to new processes."""
+
+    def __init__(self, link: socket.socket, writer: int, lock: int) -> None:
+        self._link, self._writer, self._lock = link, writer, lock
+        self._poll = select.epoll()
+        self._workers: dict[int, _Worker] = {}
+        self._idle: list[_Worker] = []
+        self._buffer = bytearray()
+
+    def serve(self) -> None:
+        """Until slurmd has gone."""
+        self._poll.register(self._link.fileno(), select.EPOLLIN)
+        while True:
+            for descriptor, _ in self._poll.poll():
+                if descriptor != self._link.fileno():
+                    worker = self._workers.get(descriptor)
+                    if worker is not None:
+                        self._hear(worker)
+                elif not self._launches():
+                    return
+
+    def _launches(self) -> bool:
+        data = self._link.recv(1 << 20)
+        buffer = self._buffer
         buffer += data
         while len(buffer) >= 4:
             (size,) = codec.LENGTH.unpack_from(buffer)
@@ -117,46 +157,142 @@ def _serve(link: socket.socket, writer: int, lock: int) -> None:
                 break
             body = bytes(memoryview(buffer)[4 : size + 4])
             del buffer[: size + 4]
-            _fork(body, link, writer, lock)
+            self._start(body)
+        return bool(data)
+
+    def _start(self, body: bytes) -> None:
+        while body[:1] == BATCH and self._idle:
+            worker = self._idle.pop()  # the one that ran last: what it needs is still in the caches
+            worker.pending = body
+            try:
+                # the lock goes along, so it is held until the worker has its socket, or has gone
+                socket.send_fds(worker.channel, [codec.LENGTH.pack(len(body))], [self._lock])
+                worker.channel.sendall(body)
+                return
+            except OSError:
+                worker.pending = None
+                self._drop(worker)
+        self._fork(body)
+
+    def _hear(self, worker: _Worker) -> None:
+        try:
+            words = worker.channel.recv(64)
+        except OSError:
+            words = b""
+        if not words:
+            self._drop(worker)
+            if worker.pending is not None:
+                self._fork(worker.pending)
+        for word in words:
+            if word == VISIBLE[0]:
+                worker.pending = None
+            elif len(self._idle) < MAX_IDLE:
+                self._idle.append(worker)
+            else:
+                self._drop(worker)
+
+    def _drop(self, worker: _Worker) -> None:
+        if self._workers.pop(worker.channel.fileno(), None) is not None:
+            self._poll.unregister(worker.channel.fileno())
+            worker.channel.close()
+        if worker in self._idle:
+            self._idle.remove(worker)
+
+    def _fork(self, body: bytes) -> None:
+        ours = theirs = None
+        if body[:1] == BATCH:
+            ours, theirs = socket.socketpair()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            number = codec.unpack(body[1:])[0]
+            _say(self._writer, number, 0, f"fork: {error.strerror}", False)
+            return
+        if pid:
+            if ours is not None and theirs is not None:
+                theirs.close()
+                worker = self._workers[ours.fileno()] = _Worker(ours)
+                worker.pending = body
+                self._poll.register(ours.fileno(), select.EPOLLIN)
+            return
+        status = 1
+        try:
+            self._leave(ours)
+            _live(body, self._writer, self._lock, theirs)
+            status = 0
+        except BaseException as error:
+            _note(error)
+        finally:
+            os._exit(status)
+
+    def _leave(self, channel: socket.socket | None) -> None:
+        """In a new slurmstepd: lets go of what is the spawner's, so that others see its end."""
+        self._poll.close()
+        self._link.close()
+        for worker in self._workers.values():
+            worker.channel.close()
+        if channel is not None:
+            channel.close()
 
 
-def _fork(body: bytes, link: socket.socket, writer: int, lock: int) -> None:
+def _live(body: bytes, writer: int, lock: int, channel: socket.socket | None) -> None:
+    """A slurmstepd's life: one step, or with a `channel` one batch script after the other."""
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
+        signal.signal(name, signal.SIG_DFL)
+    for turn in range(1, MAX_STEPS + 1):
+        number, launch = codec.unpack(body[1:])
+        held = lock
+
+        def visible(held: int = held) -> None:
+            os.close(held)
+            if channel is not None:
+                channel.send(VISIBLE)
+
+        def ready(text: str | None, number: int = number) -> None:
+            _say(writer, number, os.getpid(), text, False)
+
+        clean = stepd.main(launch, visible, ready)
+        if channel is None or not clean or not _say(writer, number, os.getpid(), None, True):
+            return  # slurmd sees the end of this process; if it has gone, its successor does
+        if turn % COLLECT_EVERY == 0:
+            gc.collect()
+        channel.send(IDLE)
+        following = _next(channel)
+        if following is None:
+            return
+        body, lock = following
+
+
+def _next(channel: socket.socket) -> tuple[bytes, int] | None:
+    """The next launch and the lock that came along; None if there is none for a while, or the spawner has gone."""
+    channel.settimeout(IDLE_SECONDS)
     try:
-        pid = os.fork()
-    except OSError as error:
-        number = msgpack.unpackb(body, use_list=False, strict_map_key=False, unicode_errors="surrogateescape")[0]
-        _say(writer, number, 0, f"fork: {error.strerror}")
-        return
-    if pid:
-        return
-    status = 1
-    try:
-        link.close()
-        number, launch = codec.unpack(body)
-
-        def visible() -> None:
-            os.close(lock)
-
-        def ready(text: str | None) -> None:
-            _say(writer, number, os.getpid(), text)
-            os.close(writer)
-
-        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
-            signal.signal(name, signal.SIG_DFL)
-        stepd.main(launch, visible, ready)
-        status = 0
-    except BaseException as error:
-        _note(error)
+        head, descriptors, _, _ = socket.recv_fds(channel, 4, 1)
+        if len(head) < 4 or not descriptors:
+            return None
+        os.set_inheritable(descriptors[0], False)
+        (size,) = codec.LENGTH.unpack(head)
+        body = bytearray()
+        while len(body) < size:
+            piece = channel.recv(min(size - len(body), 1 << 20))
+            if not piece:
+                return None
+            body += piece
+    except OSError:
+        return None
     finally:
-        os._exit(status)
+        channel.settimeout(None)
+    return bytes(body), descriptors[0]
 
 
-def _say(writer: int, number: int, pid: int, text: str | None) -> None:
-    saying = msgpack.packb((number, pid, text and text[:1000]), unicode_errors="surrogateescape")
+def _say(writer: int, number: int, pid: int, text: str | None, done: bool) -> bool:
+    """Tells slurmd how launch `number` went (`done`: that its step is over); False if slurmd has gone."""
+    saying = msgpack.packb((number, pid, text and text[:1000], done), unicode_errors="surrogateescape")
     try:
         os.write(writer, saying)
     except OSError:
-        pass  # slurmd has gone; its successor will find us
+        return False  # its successor will find us
+    return True
 
 
 def _note(error: BaseException) -> None:

@@ -89,14 +89,18 @@ def remove_script(spool: str, job_id: int) -> None:
 
 def _write(path: str, value: Any) -> None:
     draft = f"{path}.new"
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    _write_to(draft, value)
+    os.rename(draft, path)
+
+
+def _write_to(path: str, value: Any) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         data = msgpack.packb(value, unicode_errors="surrogateescape")
         while data:
             data = data[os.write(handle, data) :]
     finally:
         os.close(handle)
-    os.rename(draft, path)
 
 
 def _read(path: str) -> dict[str, Any] | None:
@@ -113,8 +117,11 @@ def end_path(spool: str, job_id: int, step_id: int, restart_cnt: int) -> str:
 
 
 def write_end(spool: str, end: dict[str, Any]) -> None:
-    """Keeps how a step ended (`job_id`, `step_id`, `restart_cnt` and the rest). Atomic. Raises OSError."""
-    _write(end_path(spool, end["job_id"], end["step_id"], end["restart_cnt"]), end)
+    """Keeps how a step ended (`job_id`, `step_id`, `restart_cnt` and the rest). Raises OSError.
+
+    In place: nobody reads it before its writer says so or is dead, and half an end is read as none.
+    """
+    _write_to(end_path(spool, end["job_id"], end["step_id"], end["restart_cnt"]), end)
 
 
 def read_end(spool: str, job_id: int, step_id: int, restart_cnt: int) -> dict[str, Any] | None:

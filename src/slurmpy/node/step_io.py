@@ -295,9 +295,15 @@ class StepIo:
     def close(self) -> None:
         if self._link is not None:
             self._link.close()
+        left = {*self._open_files.values(), self._null}
         if self._error_file is not None:
-            os.close(self._error_file)
-            self._error_file = None
+            left.add(self._error_file)
+        if self._terminal is not None:
+            left.discard(self._terminal)  # closed with its output
+        self._open_files, self._error_file, self._null = {}, None, -1
+        for descriptor in left:
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
 def _raw_terminal() -> tuple[int, int]:

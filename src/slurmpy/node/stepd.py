@@ -90,10 +90,11 @@ class Step:
 
     # ---------------------------------------------------------------- the way through
 
-    def run(self) -> None:
-        """From the launch to the written end."""
+    def run(self) -> bool:
+        """From the launch to the written end; False if this process had better end now, too."""
         launch = self.launch
-        os.setsid()
+        if os.getsid(0) != os.getpid():
+            os.setsid()
         processes.become_subreaper()
         processes.set_name("slurmstepd")
         path = spool.socket_path(launch["spool"], self.job_id, self.step_id, launch["restart_cnt"])
@@ -118,6 +119,9 @@ class Step:
             os.unlink(path)
         except FileNotFoundError:
             pass  # a slurmd that has just started has found it closed
+        self.loop.close()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        return not self._message
 
     def _prepare(self) -> None:
         launch = self.launch
@@ -503,9 +507,9 @@ def worst(statuses: list[int]) -> int:
     return max(statuses, key=lambda status: (status & 0x7F) + 128 if status & 0x7F else status >> 8, default=0)
 
 
-def main(launch: Mapping[str, Any], visible: Callable[[], None], ready: Callable[[str | None], None]) -> None:
-    """The life of a freshly forked slurmstepd. `visible()` is called as soon as its socket is there, `ready(None)` once
-    its tasks have been started, `ready(text)` if they cannot be."""
+def main(launch: Mapping[str, Any], visible: Callable[[], None], ready: Callable[[str | None], None]) -> bool:
+    """One step from its launch to its end. `visible()` is called as soon as its socket is there, `ready(None)` once its
+    tasks have been started, `ready(text)` if they cannot be. True if the process may look after another step."""
     gc.disable()  # what a step makes is freed by counting; a collection would only copy the spawner's pages
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     told = False
@@ -517,7 +521,7 @@ def main(launch: Mapping[str, Any], visible: Callable[[], None], ready: Callable
             ready(text)
 
     try:
-        Step(launch, visible, tell).run()
+        return Step(launch, visible, tell).run()
     except Exception as error:
         tell(f"{type(error).__name__}: {error}")
         raise
