@@ -148,6 +148,12 @@ def test_what_cannot_be_read(state: State, text: str) -> None:
         dependencies.parse(state, text)
 
 
+def test_expansion_is_refused_by_name(state: State) -> None:
+    base = world.submit(state, "--wrap true")
+    with pytest.raises(SlurmError, match="expand"):
+        dependencies.parse(state, f"expand:{base.job_id}")
+
+
 def test_circles_are_refused(state: State) -> None:
     first = world.submit(state, "-H --wrap true")
     second = world.submit(state, f"-H -d afterok:{first.job_id} --wrap true")

@@ -1,4 +1,4 @@
-"""--dependency: after, afterany, afterok, afternotok, aftercorr, singleton, expand, burstbuffer; with ``,`` or ``?``.
+"""--dependency: after, afterany, afterok, afternotok, aftercorr, afterburstbuffer, singleton; with ``,`` or ``?``.
 
 A job's dependencies are a tuple of `Entry`, of msgpack types only: ``(kind, job_id, task, minutes, status, either)``.
 ``task`` is an array task, ``ALL_TASKS``, or None; ``minutes`` is after's ``+time``; ``either`` says that the entries
@@ -21,7 +21,7 @@ ALL_TASKS = -1
 Entry = tuple[str, int, int | None, int, str, bool]
 
 #: kinds that name jobs
-JOB_KINDS = ("after", "afterany", "afternotok", "afterok", "aftercorr", "expand", "afterburstbuffer")
+JOB_KINDS = ("after", "afterany", "afternotok", "afterok", "aftercorr", "afterburstbuffer")
 
 
 def parse(state: State, text: str | None, job_id: int = 0) -> tuple[Entry, ...]:
@@ -45,6 +45,8 @@ def parse(state: State, text: str | None, job_id: int = 0) -> tuple[Entry, ...]:
         kind = kind.lower()
         if not colon and kind.isdigit():  # the old form: a job id alone is afterany
             kind, ids = "afterany", kind
+        if kind == "expand":
+            raise SlurmError("ESLURM_NOT_SUPPORTED", "Jobs can not be expanded here (--dependency=expand)")
         if kind not in JOB_KINDS or not ids:
             raise SlurmError("ESLURM_DEPENDENCY")
         for item in ids.split(":"):
@@ -77,10 +79,6 @@ def _job_entry(state: State, kind: str, item: str, either: bool, job_id: int) ->
         raise SlurmError("ESLURM_DEPENDENCY")
     if wanted == job_id:
         raise SlurmError("ESLURM_DEPENDENCY")
-    if kind == "expand":
-        target = state.jobs.get(wanted)
-        if target is None or not target.is_running:
-            raise SlurmError("ESLURM_DEPENDENCY")
     return (kind, wanted, task, int(minutes) if plus else 0, UNFULFILLED, either)
 
 
@@ -242,8 +240,6 @@ def _status_of(kind: str, other: Job, minutes: int, now: int) -> str:
         return FULFILLED if (ended and not minutes) or started + minutes * 60 <= now else UNFULFILLED
     if kind in ("afterany", "afterburstbuffer"):
         return FULFILLED if ended else UNFULFILLED
-    if kind == "expand":
-        return FULFILLED if other.is_running else FAILED if other.is_finished else UNFULFILLED
     if not ended:
         return UNFULFILLED
     good = _succeeded(other)
