@@ -14,7 +14,7 @@ from typing import Any
 
 from slurmpy.controller.agent import Agent
 from slurmpy.controller.events import Events
-from slurmpy.controller.state import State
+from slurmpy.controller.state import Job, State
 from slurmpy.controller.store import Store
 from slurmpy.controller.timers import Timers
 from slurmpy.core.errors import SlurmError
@@ -87,6 +87,7 @@ class Controller:
         self._schedule_earliest = 0.0
         self._later: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.unrecorded: dict[int, Job] = {}  # new jobs that accounting has not been told of
         self.failing = False  # the last commit failed
 
     # ---------------------------------------------------------------- time
@@ -152,6 +153,8 @@ class Controller:
                     self._later = self._loop.call_later(wait, self._schedule_now)
             else:
                 self._run_scheduler()
+        if self.unrecorded:
+            self._record_new()
         try:
             if self.store.dirty(self.state):
                 began = self._loop.time()
@@ -184,6 +187,15 @@ class Controller:
                 call()
             except Exception as error:  # the others must still go out
                 log.exception("after commit", error)
+
+    def _record_new(self) -> None:
+        """Tells accounting of new jobs that still wait; the others have been recorded as they started."""
+        from slurmpy.controller import records
+
+        new, self.unrecorded = self.unrecorded, {}
+        for job in new.values():
+            if job.is_pending and job.job_id in self.state.jobs:
+                records.job_start(self, job)
 
     def _schedule_now(self) -> None:
         self._later = None

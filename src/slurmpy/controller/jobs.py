@@ -36,7 +36,7 @@ def added(ctl: Controller, job: Job) -> None:
     """A new job is in the state: tell the scheduler, accounting and the clock."""
     limits.on_submit(ctl.state, job, ctl.state.now)
     dependencies.watch(ctl.state, job)
-    records.job_start(ctl, job)
+    ctl.unrecorded[job.job_id] = job  # accounting hears of it when the scheduler has had its first look
     arm_deadline(ctl, job)
     ctl.statistics.jobs_submitted += 1
     ctl.schedule()
@@ -76,8 +76,9 @@ def schedule(ctl: Controller) -> None:
         if job.array_job_id in state.pending and job.array_job_id != job.job_id:
             shrunk[job.array_job_id] = state.pending[job.array_job_id]
     for meta in shrunk.values():
-        meta.eligible_time = 0  # that of the tasks which still wait is open
-        records.job_start(ctl, meta)
+        if meta.is_pending:  # its last task may have started by now
+            meta.eligible_time = 0  # that of the tasks which still wait is open
+            records.job_start(ctl, meta)
     _act_on_decisions(ctl)
     when = scheduler.next_wakeup(state)
     if when:

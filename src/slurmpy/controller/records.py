@@ -47,7 +47,11 @@ def job_complete(ctl: Controller, job: Job, **extra: Any) -> None:
     """A job, or its present life, has ended. What has not changed since its start is left out."""
     if not wanted(ctl):
         return
-    killed = job.job_state & JobState.BASE in (JobState.CANCELLED, JobState.TIMEOUT)
+    base = job.job_state & JobState.BASE
+    killed = base in (JobState.CANCELLED, JobState.TIMEOUT, JobState.PREEMPTED)
+    exit_code = 0 if killed else job.exit_code
+    if base in (JobState.NODE_FAIL, JobState.DEADLINE):
+        exit_code = 1 << 8  # what the database has for these, where the job itself shows 0:1
     item: dict[str, Any] = {
         "kind": "job_complete",
         "job_id": job.job_id,
@@ -56,7 +60,7 @@ def job_complete(ctl: Controller, job: Job, **extra: Any) -> None:
         "start_time": job.start_time,
         "end_time": job.end_time,
         # of a job that was killed it is not known yet when its end is recorded
-        "exit_code": 0 if killed else job.exit_code,
+        "exit_code": exit_code,
         "derived_exit_code": 0 if killed else job.derived_exit_code,
     }
     for name in ("failed_node", "admin_comment", "comment", "system_comment", "extra"):
@@ -101,14 +105,28 @@ def step_complete(
     ctl.store.add_record(item)
 
 
+def _steps_state(ctl: Controller, job: Job, state: int) -> None:
+    for step in job._steps.values():
+        step.state = state
+        ctl.state.touch_step(step)
+        ctl.store.add_record(
+            {
+                "kind": "step_start", "job_id": job.job_id, "submit_time": job.submit_time, "step_id": step.step_id,
+                "start_time": step.start_time, "job_state": state,
+            }
+        )  # fmt: skip
+
+
 def suspended(ctl: Controller, job: Job, start: int) -> None:
     if wanted(ctl):
         ctl.store.add_record(_stretch(job, start, 0))
+        _steps_state(ctl, job, JobState.SUSPENDED)
 
 
 def resumed(ctl: Controller, job: Job, start: int, end: int) -> None:
     if wanted(ctl):
         ctl.store.add_record(_stretch(job, start, end))
+        _steps_state(ctl, job, JobState.RUNNING)
 
 
 def _stretch(job: Job, start: int, end: int) -> dict[str, Any]:
