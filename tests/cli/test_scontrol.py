@@ -403,17 +403,25 @@ def test_another_user(run, monkeypatch):
     import os
     import pwd
 
-    became = []
-    monkeypatch.setattr(os, "geteuid", lambda: 4000)
+    now = [4000]
+    connected = []
+
+    class Cluster(FakeCluster):
+        def call(self, method, args=None):
+            connected.append((method, now[0]))
+
+    monkeypatch.setattr(os, "geteuid", lambda: now[0])
     monkeypatch.setattr(os, "setegid", lambda gid: None)
-    monkeypatch.setattr(os, "seteuid", became.append)
+    monkeypatch.setattr(os, "seteuid", lambda uid: now.__setitem__(0, uid))
     root = pwd.getpwuid(0).pw_name
-    assert run(["-u", root, "errnumstr", "2017"])[0] == 0
-    assert became == [0]
-    assert run(["-u", "no-such-user", "ping"]) == (1, "", "scontrol: error: Invalid user id: no-such-user\n")
+    assert run(["-u", root, "hold", "5"], Cluster()) == (0, "", "")
+    assert (connected, now) == ([("ping", 0), ("hold", 4000)], [4000])
+    told = "Invalid user id: no-such-user for job 5\nslurm_suspend error: Invalid user id: no-such-user\n"
+    assert run(["-u", "no-such-user", "hold", "5"], Cluster()) == (1, "", told)
 
     def refuse(uid):
         raise PermissionError
 
     monkeypatch.setattr(os, "seteuid", refuse)
-    assert run(["-u", "0", "ping"]) == (1, "", "scontrol: error: only root may act as 0\n")
+    assert "only root may act as 0" in run(["-u", "0", "hold", "5"], Cluster())[2]
+    assert len(connected) == 2

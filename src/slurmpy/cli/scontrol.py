@@ -50,7 +50,10 @@ class Session:
         if self._cluster is None:
             from . import connect
 
-            self._cluster = connect.cluster(NAME)
+            cluster = connect.cluster(NAME)
+            if self.uid is not None:
+                _connect_as(self.uid, cluster)
+            self._cluster = cluster
         return self._cluster
 
     def out(self, text: str) -> None:
@@ -245,30 +248,41 @@ def _flags_behind(argv: list[str]) -> list[str]:
     return argv
 
 
-def _become(user: str) -> None:
-    """Lets the daemons see `user` (a name or number) as the one who asks. Raises SlurmError if that cannot be."""
-    import os
+def user_id(user: str) -> tuple[int, int]:
+    """The numbers of a user, by name or number, and of its group. Raises SlurmError."""
     import pwd
 
     try:
-        entry_of = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
+        found = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
     except KeyError:
         raise SlurmError("ESLURM_USER_ID_INVALID", f"Invalid user id: {user}") from None
-    if entry_of.pw_uid == os.geteuid():
+    return found.pw_uid, found.pw_gid
+
+
+def _connect_as(user: str, cluster: Cluster) -> None:
+    """Connects to slurmctld as another user, whom it then takes for the one who asks. Raises SlurmError."""
+    import os
+
+    uid, gid = user_id(user)
+    own = os.geteuid(), os.getegid()
+    if uid == own[0]:
         return
     try:
-        os.setegid(entry_of.pw_gid)
-        os.seteuid(entry_of.pw_uid)
+        os.setegid(gid)
+        os.seteuid(uid)
     except PermissionError:
         raise SlurmError("ESLURM_ACCESS_DENIED", f"only root may act as {user}") from None
+    try:
+        cluster.call("ping")  # who we are is settled when the connection is made
+    finally:
+        os.seteuid(own[0])
+        os.setegid(own[1])
 
 
 def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """The command with its arguments; returns its exit code."""
     parsed = COMMAND.parse(_flags_behind(list(argv)), env)
     session = Session(parsed, env)
-    if session.uid is not None:
-        _become(session.uid)
     if session.encoding:
         from .json_output import check
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..core.errors import SlurmError
-from .scontrol import matches, too_few, too_many
+from .scontrol import matches, too_few, too_many, user_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def by_name(session: Session, words: list[str]) -> list[str] | None:
         return None
     from ..core.states import JobState
 
-    user = os.geteuid()
+    user = os.getuid() if session.uid is None else user_id(session.uid)[0]
     where: dict[str, Any] = {"all": True, "names": (name,), "states": (JobState.PENDING, JobState.RUNNING)}
     if user:
         where["users"] = (user,)
