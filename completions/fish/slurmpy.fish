@@ -337,7 +337,7 @@ complete -c scontrol -l clusters -d '' -x
 complete -c scontrol -s o -l oneliner -d 'One line for each record'
 complete -c scontrol -s Q -l quiet -d 'Print no messages about what went wrong; the exit code tells'
 complete -c scontrol -s u -l uid -d 'Update jobs as this user (root only)' -x -a '(__fish_complete_users)'
-complete -c scontrol -s v -l verbose -d 'Tell more of what is done'
+complete -c scontrol -s v -l verbose -d 'Given twice: tell which cluster and configuration are used'
 complete -c scontrol -l yaml -d 'Print YAML; =list names the data parsers'
 complete -c scontrol -s h -l help -d 'Show this help and exit'
 complete -c scontrol -l usage -d 'Show the short usage message and exit'

@@ -54,6 +54,8 @@ class Session:
             if self.uid is not None:
                 _connect_as(self.uid, cluster)
             self._cluster = cluster
+            if self.verbose > 1:
+                self.say(f"cluster {cluster.conf.ClusterName} of {cluster.conf.path}", "debug")
         return self._cluster
 
     def out(self, text: str) -> None:
@@ -183,7 +185,7 @@ KEYWORDS: tuple[tuple[str, int, Callable[[Session, list[str]], None]], ...] = (
     ("token", 3, _lazy("scontrol_admin", "token")),
     ("top", 3, _lazy("scontrol_jobs", "top")),
     ("update", 1, _lazy("scontrol_update", "update")),
-    ("verbose", 4, _setting("verbose", 1)),
+    ("verbose", 4, _setting("verbose", 2)),
     ("version", 4, _version),
     ("wait_job", 2, _lazy("scontrol_jobs", "wait_job")),
     ("write", 5, _lazy("scontrol_jobs", "write")),

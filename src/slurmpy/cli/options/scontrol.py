@@ -21,7 +21,7 @@ OPTIONS = (
     Option("--sibling", help="Show the siblings of federated jobs.", reject="slurmpy has no federations"),
     Option("--uid", "-u", argument="required", metavar="USER", complete="user",
            help="Update jobs as this user (root only)."),
-    Option("--verbose", "-v", count=True, help="Tell more of what is done."),
+    Option("--verbose", "-v", count=True, help="Given twice: tell which cluster and configuration are used."),
     Option("--yaml", argument="optional", metavar="DATA_PARSER", help="Print YAML; =list names the data parsers."),
 )  # fmt: skip
 
@@ -64,7 +64,7 @@ KEYWORDS = {
     "token [username=<user>] [lifespan=<seconds>]": "a token for authentication with auth/jwt",
     "top <jobs>": "move jobs before the other ones of their user",
     "update <key=value>...": "change a job, step, node, partition or reservation",
-    "verbose": "tell more (interactive)",
+    "verbose": "tell which cluster and configuration are used (interactive)",
     "version": "the release of Slurm",
     "wait_job <job>": "wait until the nodes of a job are ready",
     "write batch_script <job> [<file>|-]": "the script of a batch job",
