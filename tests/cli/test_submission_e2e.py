@@ -1,6 +1,9 @@
 """sbatch, salloc, srun and scancel against a pocket cluster with real processes."""
 
+import os
+import pty
 import re
+import shutil
 import signal
 
 import pytest
@@ -67,6 +70,25 @@ def test_salloc_gives_back_when_it_is_ended(pocket, number):
     assert "Relinquishing job allocation" in err
     assert process.returncode == (5 if number == signal.SIGHUP else 0)
     assert job_id(err) not in pocket.sh("squeue -h -o %A -t R,PD")[1].split()
+
+
+def test_salloc_gives_back_when_the_terminal_hangs_up(pocket):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(pocket.directory)
+        os.execve(
+            shutil.which("salloc", path=pocket.env["PATH"]), ["salloc", "-n1"], {**pocket.env, "SHELL": "/bin/sh"}
+        )
+    seen = b""
+    while b"are ready for job" not in seen:
+        seen += os.read(terminal, 4096)
+    number = job_id(seen.decode())
+    os.write(terminal, b"echo in $SLURM_JOB_ID\n")
+    while f"in {number}\r\n".encode() not in seen:
+        seen += os.read(terminal, 4096)
+    os.close(terminal)
+    os.waitpid(pid, 0)
+    assert number not in pocket.sh("squeue -h -o %A -t R,PD")[1].split()
 
 
 def test_a_waiting_request_is_taken_back(pocket):

@@ -34,10 +34,11 @@ class Messages:
         if LEVELS[level] > self.loudness:
             return
         prefix = {"info": "", "verbose": "", "debug": "debug: ", "debug2": "debug2"}.get(level, level)
-        if level == "debug":
-            write(sys.stderr, f"{self.program}: debug:  {message}\n")
-        else:
-            write(sys.stderr, line(self.program, message, prefix))
+        text = f"{self.program}: debug:  {message}\n" if level == "debug" else line(self.program, message, prefix)
+        try:
+            write(sys.stderr, text)
+        except OSError:
+            pass  # the terminal is gone: what has to be done is done without telling
 
     def info(self, message: str) -> None:
         self.say("info", message)
