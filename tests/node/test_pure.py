@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slurmpy.cli import launch_words as words
 from slurmpy.cli import multi_prog
 from slurmpy.cli.launch_output import Lines, Sink, label
 from slurmpy.core.errors import SlurmError
@@ -271,3 +272,26 @@ def test_faulty_programs(text: str, message: str) -> None:
     with pytest.raises(SlurmError) as caught:
         multi_prog.parse(text, "mp", 2)
     assert caught.value.message == message
+
+
+# ---------------------------------------------------------------- what srun says
+
+
+def test_words_for_tasks() -> None:
+    assert words.ranges((5, 0, 1, 2)) == "0-2,5"
+    assert (words.named([3]), words.named([3, 4])) == ("task 3", "tasks 3-4")
+    assert (words.bracketed([3]), words.bracketed([3, 5])) == ("3", "[3,5]")
+    assert words.ended(7 << 8, False) == "Exited with exit code 7"
+    assert words.ended(11, False) == "Segmentation fault"
+    assert (words.ended(9, False), words.ended(9, True), words.ended(15, True)) == (
+        "Killed",
+        "Out Of Memory",
+        "Terminated",
+    )
+    assert list(words.states(5, {0, 1, 2, 3}, {1: 0, 2: 9})) == [
+        "task 4: unknown", "tasks 0,3: running", "task 2: exited abnormally", "task 1: exited",
+    ]  # fmt: skip
+    assert words.exit_code([0, 3 << 8, 9]) == 137
+    assert words.exit_code([]) == 0
+    assert words.was_killed([0, 15])
+    assert not words.was_killed([0, 11, 15 << 8])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _signal
 import _socket
 import os
 import select
@@ -12,6 +11,7 @@ from slurmpy.core.errors import SlurmError
 from slurmpy.rpc import stepio
 
 from . import launch_terminal as term
+from . import launch_words as words
 from .launch_files import Files
 from .launch_output import Lines, label
 from .launch_terminal import SIGINT, SIGKILL, SIGTERM
@@ -106,7 +106,7 @@ class Launch:
             while not (self._gave_up or all(node.over for node in self.nodes)):
                 self._turn()
             self._terminal.give_back()
-            if not self._said_aborted and self._was_killed():
+            if not self._said_aborted and words.was_killed(self.statuses.values()):
                 self._say(f"Force Terminated StepId={self.name}")
             self.files.finish()
         finally:
@@ -115,16 +115,7 @@ class Launch:
             self.files.close()
             for listener in self._listeners:
                 listener.close()
-        return self._exit_code()
-
-    def _was_killed(self) -> bool:
-        return any(status & 0x7F in (SIGTERM, SIGKILL) for status in self.statuses.values())
-
-    def _exit_code(self) -> int:
-        code = 0
-        for status in self.statuses.values():
-            code = max(code, 128 + (status & 0x7F) if status & 0x7F else status >> 8)
-        return code or (128 + SIGINT if self._gave_up else 0)
+        return words.exit_code(self.statuses.values()) or (128 + SIGINT if self._gave_up else 0)
 
     def _say(self, text: str, error: bool = False) -> None:
         if self.options.quiet and not error:
@@ -207,8 +198,9 @@ class Launch:
         reply = self.reply
         self._verbose("CpuBindType=(null type)")
         for node in self.nodes:
-            tasks = _ranges(node.tasks) if len(node.tasks) == 1 else f"[{_ranges(node.tasks)}]"
-            self._verbose(f"launching StepId={self.name} on host {node.name}, {len(node.tasks)} tasks: {tasks}")
+            self._verbose(
+                f"launching StepId={self.name} on host {node.name}, {len(node.tasks)} tasks: {words.bracketed(node.tasks)}"
+            )
         self._verbose("topology/default: init: topology Default plugin loaded")
         failure: SlurmError | None = None
         for node in self.nodes:
@@ -478,14 +470,11 @@ class Launch:
             self._terminate(SIGTERM)
 
     def _report(self, node: Node, tasks: list[int], status: int) -> None:
-        who, number = f"{node.name}: {_tasks(tasks)}", status & 0x7F
+        who = f"{node.name}: {words.named(tasks)}"
         if not status:
             self._verbose(f"{who}: Completed")
-        elif not number:
-            self._say(f"{who}: Exited with exit code {status >> 8}", error=True)
-        elif not (self._interrupted and number == SIGINT):
-            text = _signal.strsignal(number) or f"Unknown signal {number}"
-            self._say(f"{who}: {'Out Of Memory' if self._oom and number == SIGKILL else text}", error=True)
+        elif not (self._interrupted and status & 0x7F == SIGINT):
+            self._say(f"{who}: {words.ended(status, self._oom)}", error=True)
 
     def _waited(self, seconds: int) -> None:
         """--wait is over."""
@@ -496,18 +485,8 @@ class Launch:
             self._say_aborted(self._patience())
 
     def _say_states(self) -> None:
-        """ "StepId=8.0 tasks 0-1: running" and so on."""
-        states: dict[str, list[int]] = {}
-        for task in range(self.count):
-            status = self.statuses.get(task)
-            if status is None:
-                state = "running" if task in self.started else "unknown"
-            else:
-                state = "exited abnormally" if status & 0x7F else "exited"
-            states.setdefault(state, []).append(task)
-        for state in ("unknown", "running", "exited abnormally", "exited"):
-            if state in states:
-                self._say(f"StepId={self.name} {_tasks(states[state])}: {state}")
+        for line in words.states(self.count, self.started, self.statuses):
+            self._say(f"StepId={self.name} {line}")
 
     # ---------------------------------------------------------------- the step is to end
 
@@ -617,18 +596,3 @@ def _address_towards(host: str) -> str:
         return "127.0.0.1"
     finally:
         probe.close()
-
-
-def _ranges(tasks: Sequence[int]) -> str:
-    """(0, 1, 2, 5) -> "0-2,5"."""
-    found: list[list[int]] = []
-    for task in sorted(tasks):
-        if found and found[-1][1] == task - 1:
-            found[-1][1] = task
-        else:
-            found.append([task, task])
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in found)
-
-
-def _tasks(tasks: Sequence[int]) -> str:
-    return f"task{'s' if len(tasks) > 1 else ''} {_ranges(tasks)}"
