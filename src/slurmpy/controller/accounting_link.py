@@ -43,6 +43,11 @@ class AccountingLink:
     def start(self) -> None:
         self.ctl.task(self._run())
 
+    def restart(self) -> None:
+        """Leaves slurmdbd and comes back, as a slurmctld does that takes a new configuration."""
+        if self._client is not None:
+            self._client.close()
+
     def wake(self) -> None:
         """Something has been committed to the spool."""
         if self.ctl.store.last_seq > self._confirmed:

@@ -36,17 +36,18 @@ class Statistics:
     """sdiag's counters; those of the scheduler are microseconds."""
 
     def __init__(self, now: int) -> None:
+        # these outlive a reset: what the last cycle did, and all since slurmctld started
+        self.cycle_last = self.bf_last = self.bf_when = self.bf_queue_length = 0
+        self.bf_backfilled_total = 0
         self.reset(now)
 
     def reset(self, now: int) -> None:
         self.since = now
         self.jobs_submitted = self.jobs_started = self.jobs_completed = 0
         self.jobs_canceled = self.jobs_failed = 0
-        self.cycles = self.cycle_last = self.cycle_max = self.cycle_total = self.cycle_depth = 0
-        self.queue_length = 0
-        self.bf_cycles = self.bf_last = self.bf_max = self.bf_total = self.bf_when = 0
-        self.bf_backfilled = self.bf_queue_length = self.bf_depth = self.bf_depth_total = 0
-        self.bf_backfilled_total = getattr(self, "bf_backfilled_total", 0)
+        self.cycles = self.cycle_max = self.cycle_total = self.cycle_depth = 0
+        self.bf_cycles = self.bf_max = self.bf_total = 0
+        self.bf_backfilled = self.bf_depth = self.bf_depth_total = 0
         self.rpc_count: dict[str, int] = {}
         self.rpc_time: dict[str, int] = {}
         self.rpc_user_count: dict[int, int] = {}

@@ -53,7 +53,7 @@ def delete_node(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, 
     from slurmpy.core import hostlist
 
     state = ctl.state
-    names = args.get("names")
+    names = args.get("names") or args.get("name")
     names = hostlist.expand(names) if isinstance(names, str) else list(names or ())
     for name in names:
         node = state.nodes.get(name)

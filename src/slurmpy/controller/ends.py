@@ -26,7 +26,6 @@ ENDS: dict[str, tuple[int, str, int]] = {
 }
 
 
-
 def tell_to_end(ctl: Controller, job: Job, why: str, failed_node: str = "") -> None:
     """Ends a running or suspended job: it is COMPLETING until every node has confirmed that nothing of it is left."""
     state, reason, exit_code = ENDS[why]
@@ -321,5 +320,3 @@ def end_step(
         if code > (worst >> 8 if worst >> 8 else worst & 0x7F):
             job.derived_exit_code = status
             ctl.state.touch_job(job)
-
-

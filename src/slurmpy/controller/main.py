@@ -264,6 +264,8 @@ class Program:
             ctl.agent.reset(name)
         log.info("reconfigured")
         records.cluster_tres(ctl)
+        if ctl.accounting is not None:
+            ctl.accounting.restart()
         ctl.schedule()
 
     def reconfigure_logged(self) -> None:

@@ -369,6 +369,18 @@ def _named(ctl: Controller, names: Any) -> list[Node]:
     return found
 
 
+def _check_features(node: Node, changes: dict[str, Any]) -> None:
+    """Active features must be among the available ones."""
+    active = changes.get("active_features")
+    if active is None:
+        return
+    available = changes.get("features", node.features)
+    known = available.split(",") if isinstance(available, str) else available
+    wanted = active.split(",") if isinstance(active, str) else active
+    if any(feature and feature not in known for feature in wanted):
+        raise SlurmError("ESLURM_ACTIVE_FEATURE_NOT_SUBSET")
+
+
 FIELDS = (
     "comment", "extra", "weight", "features", "active_features", "gres", "address", "hostname", "resume_after",
     "cpu_binding", "instance_id", "instance_type",
@@ -376,6 +388,7 @@ FIELDS = (
 
 
 def _set_fields(ctl: Controller, node: Node, changes: dict[str, Any]) -> None:
+    _check_features(node, changes)
     for field, value in changes.items():
         if field not in FIELDS:
             raise SlurmError("ESLURM_NOT_SUPPORTED", f"{field} of a node cannot be changed")
@@ -423,7 +436,7 @@ def _set_word(ctl: Controller, node: Node, word: str, reason: str | None, peer: 
         resumable = state & (NodeState.DRAIN | NodeState.FAIL | NodeState.INVALID_REG) or base in (
             NodeState.DOWN, NodeState.ERROR,
         )  # fmt: skip
-        if word == "RESUME" and not resumable:
+        if not resumable and base != NodeState.UNKNOWN:
             raise SlurmError("ESLURM_INVALID_NODE_STATE")
         if base == NodeState.FUTURE:
             raise SlurmError("ESLURM_INVALID_NODE_STATE")

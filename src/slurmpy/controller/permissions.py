@@ -39,11 +39,7 @@ def level(ctl: Controller, peer: Peer) -> str:
 
 def may_manage(ctl: Controller, peer: Peer, job: Job) -> bool:
     """Cancel, signal, hold, requeue, ...: the owner, operators, and coordinators of the job's account."""
-    return (
-        job.user_id == peer.uid
-        or may_operate(ctl, peer)
-        or ctl.state.assocs.is_coordinator(peer.name, job.account)
-    )
+    return job.user_id == peer.uid or may_operate(ctl, peer) or ctl.state.assocs.is_coordinator(peer.name, job.account)
 
 
 def check_manage(ctl: Controller, peer: Peer, job: Job) -> None:

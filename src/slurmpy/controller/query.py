@@ -234,9 +234,7 @@ async def query(ctl: Controller, peer: Peer, args: dict[str, Any]) -> AsyncItera
     if args.get("constants") and 0 < len(records) <= CHUNK and len(fields) > 1:
         held = list(zip(*rows, strict=True))
         same = {
-            name: column[0]
-            for name, column in zip(fields, held, strict=True)
-            if column.count(column[0]) == len(column)
+            name: column[0] for name, column in zip(fields, held, strict=True) if column.count(column[0]) == len(column)
         }
         meta["constants"] = same
         kept = [column for name, column in zip(fields, held, strict=True) if name not in same]
