@@ -76,10 +76,12 @@ def test_held_jobs_start_when_released(state: State) -> None:
     job = world.submit(state, "-H --wrap true")
     assert world.run(state) == []
     assert job.state_reason == "JobHeldUser"
+    assert "DEPENDENT" in job.flags
     job.hold = False
     priority.set_priority(state, job, state.now)
     state.requeue_look(job)
     assert world.run(state) == [job]
+    assert "DEPENDENT" not in job.flags
 
 
 def test_begin_time_wakes_the_queue(state: State) -> None:

@@ -246,7 +246,7 @@ def _not_ready(state: State, line: Queue, job: Job, now: int) -> tuple[str, int]
                     line.doomed[job.job_id] = job
                 return "DependencyNeverSatisfied", 0
             return "Dependency", dependencies.next_look(state, job, now)
-        _flag(job, "DEPENDENT", False)
+    _flag(job, "DEPENDENT", False)
     if job._begin_time > now:
         return "BeginTime", job._begin_time
     if job.array_max_tasks and job._array_tasks is not None:

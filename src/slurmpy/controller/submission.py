@@ -143,6 +143,7 @@ def build_job(
     _check_possible(state, job, partitions, now)
     if job.hold:
         job_sizes.show_estimate(state, job)
+        job.flags = order_flags((*job.flags, "DEPENDENT"))  # so Slurm marks what is held at submission
     else:
         job.priority = priority.compute(state, job, now, partitions[0])
     return job
