@@ -198,9 +198,8 @@ class Launch:
         reply = self.reply
         self._verbose("CpuBindType=(null type)")
         for node in self.nodes:
-            self._verbose(
-                f"launching StepId={self.name} on host {node.name}, {len(node.tasks)} tasks: {words.bracketed(node.tasks)}"
-            )
+            count, numbers = len(node.tasks), words.bracketed(node.tasks)
+            self._verbose(f"launching StepId={self.name} on host {node.name}, {count} tasks: {numbers}")
         self._verbose("topology/default: init: topology Default plugin loaded")
         failure: SlurmError | None = None
         for node in self.nodes:
