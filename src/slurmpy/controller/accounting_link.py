@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BATCH = 500
 #: after slurmdbd refused our records (its database is full, ...), seconds until they are sent again
 REFUSED_RETRY = 10.0
+SHORTEST_RETRY = 0.05
 
 
 def _address(ctl: Controller) -> str:
@@ -54,13 +55,13 @@ class AccountingLink:
             self._more.set()
 
     async def _run(self) -> None:
-        delay = 0.2
+        delay = SHORTEST_RETRY
         told = False
         while not self.ctl.stopping:
             self._client = AsyncClient(slurmdbd_address(self.ctl.conf), self.ctl.conf, "slurmctld")
             try:
                 await self._register()
-                delay, told = 0.2, False
+                delay, told = SHORTEST_RETRY, False
                 log.info("slurmdbd: connected")
                 self.connected = True
                 sender = self.ctl.task(self._send())

@@ -27,6 +27,7 @@ def ping(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
         "cluster": ctl.conf.ClusterName,
         "started": ctl.started_at,
         "jobs": len(ctl.state.jobs),
+        "accounting": ctl.accounting is not None and ctl.accounting.connected,
     }
 
 

@@ -25,6 +25,8 @@ from slurmpy.rpc.daemon import READY
 from slurmpy.rpc.log import log
 
 START_LIMIT = 30.0
+#: How long the first command may wait for slurmdbd, which takes the longest to load.
+BOOKS_LIMIT = 0.5
 PR_SET_PDEATHSIG = 1
 
 
@@ -58,9 +60,9 @@ class Supervisor:
         conf = self.directory.conf
         names = [name for line in self.conf.nodes for name in line.names()]
         self.children = [
+            Child("slurmdbd", lambda: dbd.run(["-D", "-f", self.directory["slurmdbd.conf"]])),
             Child("slurmctld", lambda: ctld.run(["-D", "-f", conf])),
             *(Child(f"slurmd-{n}", lambda n=n: node.run(["-D", "-f", conf, "-N", n])) for n in names),  # type: ignore[misc]
-            Child("slurmdbd", lambda: dbd.run(["-D", "-f", self.directory["slurmdbd.conf"]])),
         ]
 
     def spawn(self, child: Child) -> int:
@@ -119,7 +121,7 @@ class Supervisor:
         return problem or self._wait_for_nodes(end)
 
     def _outlive(self) -> None:
-        """Waits for the daemons of a supervisor that was killed: they are told to end by its death, but take a moment."""
+        """Waits for the daemons of a supervisor that was killed: its death tells them to end, but that takes a moment."""
         mark = f"SLURM_CONF={self.directory.conf}".encode()
         for name in os.listdir(self.directory["run"]):
             if not name.endswith(".pid"):
@@ -148,13 +150,18 @@ class Supervisor:
             while time.monotonic() < end:
                 states = [row[0] for row in cluster.query("nodes", ("state",)).rows]
                 if not any(s & NodeState.BASE == NodeState.UNKNOWN or s & NodeState.NOT_RESPONDING for s in states):
-                    return ""
+                    break
                 time.sleep(0.005)
+            else:
+                return "not all nodes registered in time"
+            books = time.monotonic() + BOOKS_LIMIT
+            while time.monotonic() < books and not cluster.call("ping")["accounting"]:
+                time.sleep(0.005)  # so that the first job, too, has its account; if need be jobs run without
         except SlurmError as error:
             return f"slurmctld: {error.message}"
         finally:
             cluster.close()
-        return "not all nodes registered in time"
+        return ""
 
     # -- living --------------------------------------------------------------------------------------------------
 
