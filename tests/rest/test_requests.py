@@ -267,7 +267,8 @@ def test_accounts_and_users(rest: Rest) -> None:
     assert rest("GET", f"{DB}/account/nosuch").document["warnings"][0]["source"] == "_dump_accounts"
     cluster = rest("GET", f"{DB}/clusters").document["clusters"][0]["name"]
     place = {"account": "restacct", "cluster": cluster}
-    added = rest("POST", f"{DB}/associations", {"associations": [{**place, "user": ""}, {**place, "user": "restuser"}]})
+    theirs = {**place, "user": "restuser", "is_default": True}
+    added = rest("POST", f"{DB}/associations", {"associations": [{**place, "user": ""}, theirs]})
     assert added.errors == [], added.body
     (assoc,) = rest("GET", f"{DB}/association?user=restuser&account=restacct&cluster={cluster}").document[
         "associations"
@@ -275,7 +276,9 @@ def test_accounts_and_users(rest: Rest) -> None:
     assert (assoc["user"], assoc["is_default"]) == ("restuser", True)
     assert rest("GET", f"{DB}/association/").errors == [(9211, "_dump_assoc_cond")]
     (user,) = rest("GET", f"{DB}/user/restuser").document["users"]
-    assert user["default"]["account"] == "restacct"
+    assert (user["default"]["account"], user["associations"]) == ("", [])
+    (user,) = rest("GET", f"{DB}/user/restuser?with_assocs=true").document["users"]
+    assert (user["default"]["account"], len(user["associations"])) == ("restacct", 1)
     qos = {"name": "restqos", "description": "rest", "priority": {"set": True, "number": 5}}
     assert rest("POST", f"{DB}/qos", {"qos": [qos]}).errors == []
     (found,) = rest("GET", f"{DB}/qos/restqos").document["qos"]

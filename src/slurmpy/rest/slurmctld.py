@@ -7,6 +7,7 @@ from typing import Any
 
 from slurmpy.core import signals
 from slurmpy.core.errors import SlurmError
+from slurmpy.core.records.cluster import LicenseInfo
 from slurmpy.core.records.description import JobDescriptor
 from slurmpy.data_parser import fair_shares
 
@@ -315,7 +316,20 @@ async def get_reservation(call: Call) -> Reply:
 
 
 async def get_licenses(call: Call) -> Reply:
-    return await _listing(call, "licenses", "Unable to query licenses", "slurm_load_licenses()")
+    """The cluster's own, then those that slurmdbd lends to it."""
+    call.query()
+    found: list[LicenseInfo] = []
+    columns: tuple[str, ...] = ()
+    updated = 0
+    try:
+        async for part in call.slurmctld.stream("query", {"what": "licenses", "fields": LicenseInfo.FIELDS}):
+            columns = part.get("columns", columns)
+            updated = part.get("meta", {}).get("last_update", updated)
+            found += [LicenseInfo(**dict(zip(columns, row, strict=True))) for row in part.get("rows", ())]
+    except SlurmError as error:
+        call.slurm_error(error, "Unable to query licenses", "slurm_load_licenses()")
+        return call.failed()
+    return call.records("licenses", sorted(found, key=lambda one: one.remote), last_update=updated)
 
 
 async def update_node(call: Call) -> Reply:

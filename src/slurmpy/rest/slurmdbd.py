@@ -46,6 +46,7 @@ async def _associations_of(call: Call, field: str) -> dict[str, list[records.Ass
 
 async def _accounts(call: Call, where: Where, assocs: bool = False, coords: bool = False) -> list[Any]:
     below = await _associations_of(call, "account") if assocs else {}
+    below.pop("root", None)  # its own are never told
     return [
         _record(
             records.Account,
@@ -68,7 +69,12 @@ async def _users(
     return [
         _record(
             records.User,
-            row,
+            row
+            | {
+                # known by the associations and keys that come along
+                "default_account": row["default_account"] if assocs else "",
+                "default_wckey": row["default_wckey"] if wckeys else "",
+            },
             _associations=tuple(below.get(row["name"], ())),
             _coordinators=row.get("coordinators", ()) if coords else (),
             _wckeys=tuple(keys.get(row["name"], ())),
@@ -79,6 +85,16 @@ async def _users(
 
 async def _simple(call: Call, what: str, kind: Callable[..., Any], where: Where | None = None) -> list[Any]:
     return [_record(kind, row) for row in await rows(call, what, where)]
+
+
+async def _tres(call: Call) -> list[Any]:
+    """All kinds, and the place holder from which on numbers are given out."""
+    found = await _simple(call, "tres", records.Tres)
+    at = next((index for index, one in enumerate(found) if one.id > _DYNAMIC), len(found))
+    return [*found[:at], records.Tres(id=_DYNAMIC, type="dynamic_offset"), *found[at:]]
+
+
+_DYNAMIC = 1000
 
 
 async def _clusters(call: Call, where: Where) -> list[Any]:
@@ -277,7 +293,7 @@ async def _wckeys(call: Call, where: Where) -> Reply:
 
 async def get_tres(call: Call) -> Reply:
     try:
-        found = await _simple(call, "tres", records.Tres)
+        found = await _tres(call)
     except SlurmError as error:
         return failed(call, error, "slurmdb_tres_get", "_dump_tres")
     return _listed(call, "tres", found, "slurmdb_tres_get", "_dump_tres")
@@ -303,9 +319,9 @@ async def get_config(call: Call) -> Reply:
         clusters = await _clusters(call, {})
         found: dict[str, Any] = {
             "clusters": clusters,
-            "tres": await _simple(call, "tres", records.Tres),
-            "accounts": await _accounts(call, {}),
-            "users": await _users(call, {}),
+            "tres": await _tres(call),
+            "accounts": await _accounts(call, {}, assocs=True, coords=True),
+            "users": await _users(call, {}, assocs=True, coords=True),
             "qos": await _simple(call, "qos", records.Qos),
             "wckeys": await _simple(call, "wckeys", records.Wckey),
             "associations": await _simple(call, "associations", records.Association),
@@ -336,7 +352,7 @@ async def get_job(call: Call) -> Reply:
     chosen = _job_id(call.path["job_id"])
     if chosen is None:
         call.refuse("Rejecting request. Failure parsing parameters", "op_handler_job")
-    return await _jobs(call, {"jobs": (chosen,), "start": 1})
+    return await _jobs(call, {"jobs": (chosen,)})
 
 
 async def get_jobs(call: Call) -> Reply:
@@ -349,7 +365,6 @@ async def get_jobs(call: Call) -> Reply:
     if asked.get("step"):
         chosen = [_job_id(word.partition(".")[0]) for word in asked["step"]]
         where["jobs"] = tuple(one for one in chosen if one is not None)
-        where["start"] = 1
     if asked.get("state"):
         where["states"] = tuple(asked["state"])
     now = int(time.time())
@@ -380,7 +395,7 @@ def _user_ids(names: tuple[str, ...]) -> list[int]:
 
 async def _jobs(call: Call, where: Where) -> Reply:
     try:
-        reply = await call.dump(call.slurmdbd, "jobs", where)
+        reply = await call.dump(call.slurmdbd, "jobs", {**where, "order": "job_id"})
     except SlurmError as error:
         return failed(call, error, "slurmdb_jobs_get", "_dump_jobs", "slurmdb_jobs")
     if isinstance(reply.content, bytes) and b'"jobs": []' in reply.content[:40]:
