@@ -202,6 +202,9 @@ def hold_after_failure(ctl: Controller, job: Job, args: dict[str, Any]) -> None:
 
 def allocation_done(ctl: Controller, job: Job, status: int) -> None:
     """srun or salloc gives its allocation back with the status of its command."""
+    worst = job.derived_exit_code & 0x7F
+    if worst and status >> 8 in (worst, 128 + worst):
+        status = worst  # a shell's or srun's way to say that a signal ended the step
     if status & 0x7F:
         base, reason = JobState.FAILED, _raised(status & 0x7F)
     elif status:
