@@ -161,4 +161,4 @@ def test_a_wrong_slurm_conf_is_named_and_nothing_starts(tmp_path, line, said):
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
-    assert site.processes() == {}
+    assert until(site.processes, lambda left: left == {}, 5) == {}

@@ -99,7 +99,7 @@ SlurmdParameters=config_overrides
 MaxJobCount=200000
 MaxArraySize=100001
 JobAcctGatherType=jobacct_gather/linux
-JobAcctGatherFrequency=10
+JobAcctGatherFrequency=1
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStoreFlags=job_comment,job_script,job_env
 {f"GresTypes={gres_types}" if gres_types else "# GresTypes="}

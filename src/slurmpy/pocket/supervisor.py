@@ -121,7 +121,7 @@ class Supervisor:
         return problem or self._wait_for_nodes(end)
 
     def _outlive(self) -> None:
-        """Waits for the daemons of a supervisor that was killed: its death tells them to end, but that takes a moment."""
+        """Waits for the daemons of a supervisor that was killed: its death tells them to end, which takes a moment."""
         mark = f"SLURM_CONF={self.directory.conf}".encode()
         for name in os.listdir(self.directory["run"]):
             if not name.endswith(".pid"):
