@@ -221,3 +221,27 @@ def test_slurmstepds_are_used_again(cluster: Cluster) -> None:
     assert node.process is not None
     (spawner,) = children(node.process.pid)
     assert wait_for(lambda: not children(spawner), 10.0), "idle ones end after a while"
+
+
+def test_slurmd_and_spawner_killed_before_a_launch_is_visible(cluster: Cluster) -> None:
+    """The slurmstepd goes on alone, and is found."""
+    node, go = cluster.node(), cluster.directory / "go"
+    assert node.process is not None
+    (spawner,) = children(node.process.pid)
+    runs = cluster.directory / "runs"
+    for number in range(1, 11):
+        message = batch(number, f"echo {number} >> {runs}; while [ ! -e {go} ]; do sleep 0.02; done; exit 4")
+        client = Client(Address(run_dir.slurmd_socket(cluster.conf, "n1"), what="slurmd"), cluster.conf)
+        client._send("launch_batch_job", message)
+        time.sleep(number * 0.0007)
+        os.kill(node.process.pid, signal.SIGKILL)
+        os.kill(spawner, signal.SIGKILL)
+        client.close()
+        node.process.wait()
+        node.start()
+        node.call("launch_batch_job", **message)
+        (spawner,) = children(node.process.pid)
+    go.touch()
+    for number in range(1, 11):
+        assert cluster.controller.heard("complete_batch_job", job_id=number)["exit_code"] == 4 << 8
+    assert sorted(map(int, runs.read_text().split())) == list(range(1, 11))

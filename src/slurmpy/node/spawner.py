@@ -246,7 +246,7 @@ def _live(body: bytes, writer: int, lock: int, channel: socket.socket | None) ->
         def visible(held: int = held) -> None:
             os.close(held)
             if channel is not None:
-                channel.send(VISIBLE)
+                _tell(channel, VISIBLE)
 
         def ready(text: str | None, number: int = number) -> None:
             _say(writer, number, os.getpid(), text, False)
@@ -256,11 +256,19 @@ def _live(body: bytes, writer: int, lock: int, channel: socket.socket | None) ->
             return  # slurmd sees the end of this process; if it has gone, its successor does
         if turn % COLLECT_EVERY == 0:
             gc.collect()
-        channel.send(IDLE)
-        following = _next(channel)
+        following = _next(channel) if _tell(channel, IDLE) else None
         if following is None:
             return
         body, lock = following
+
+
+def _tell(channel: socket.socket, word: bytes) -> bool:
+    """A word to the spawner; False if it has gone, which must not keep a step from running."""
+    try:
+        channel.send(word)
+    except OSError:
+        return False
+    return True
 
 
 def _next(channel: socket.socket) -> tuple[bytes, int] | None:
