@@ -387,3 +387,41 @@ def test_a_slurmctld_that_goes_and_comes_back(tmp_path: Path) -> None:
         assert daemon.rows("clusters", ("control_host", "control_port")) == [("127.0.0.1", 7117)]
         (left,) = daemon.rows("events", ("reason",), {"open": True})
         assert left == ("Cluster Registered TRES",)
+
+
+def test_the_clusters_size_is_one_event_until_it_changes(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        daemon.register()
+        tres = "cpu=48,mem=144000,node=5,billing=66,gres/gpu=6,gres/gpu:a100=4,license/matlab=4"
+        now = 2_000_000_000
+        same = {"kind": "cluster_tres", "time": now, "tres": tres, "nodes": "n[1-5]"}
+        send(daemon, (same,))
+        assert len(daemon.rows("events", ("tres",))) == 1
+        grown = {**same, "time": now + 10, "tres": tres.replace("cpu=48", "cpu=56"), "nodes": "n[1-6]"}
+        send(daemon, (grown, grown))
+        assert [row[0] for row in daemon.rows("events", ("end_time",))] == [now + 10, 0]
+        ((total, nodes),) = daemon.rows("clusters", ("tres", "nodes"))
+        assert total.startswith("cpu=56,mem=144000,energy=0,")
+        assert nodes == "n[1-6]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("extra",), "sacct: error: Unknown arguments:\nsacct: error:  extra\n"),
+        (("-o", "nosuch"), 'sacct: error: Invalid field requested: "nosuch"\n'),
+        (("-j", "x"), "sacct: fatal: Bad job/step specified: x\n"),
+        (("-s", "x"), "sacct: fatal: unrecognized job state value 'x'\n"),
+        (("-i", "x"), 'sacct: error: Invalid numeric value "x" for requested node range.\n'),
+        (("-K", "10"), "sacct: fatal: Can't use --timelimit-max without also setting --timelimit-min\n"),
+        (("--units=X",), "sacct: error: Invalid unit type 'X'. Possible options are 'KMGTP'\n"
+                         "sacct: fatal: Invalid unit type\n"),
+        (("-f", "x"), "sacct: error: --file is not supported: there is no job completion file\n"),
+        (("-c",), "Slurm job completion is disabled\n"),
+        (("-q", "nosuch"), "sacct: error: You gave a bad qos 'nosuch'. Valid QOS's are normal\n"
+                           "sacct: fatal: problem processing qos list\n"),
+    ],
+)  # fmt: skip
+def test_bad_invocations_of_sacct(dbd: Slurmdbd, arguments: tuple[str, ...], message: str) -> None:
+    code, out, err = dbd.run(sacct, arguments)
+    assert (code, out, err) == (1, "", message)

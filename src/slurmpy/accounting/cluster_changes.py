@@ -87,15 +87,29 @@ def all_labels(labels: Iterable[str]) -> list[str]:
     return found
 
 
+def all_counts(tres: str, labels: Iterable[str]) -> dict[str, int]:
+    """The counts of `tres`, with nothing of every other TRES that is known or asked for."""
+    counts = dict(tres_text.parse(tres)) if tres else {}
+    for label in (*(f"{kind}/{own}" if own else kind for _, kind, own in STANDARD_TRES), *labels):
+        counts.setdefault(label, 0)
+    return counts
+
+
+def resized(books: Books, name: str, tres: str, nodes: str) -> None:
+    """A cluster's size as its slurmctld tells of it while it runs."""
+    cluster = books.clusters[name]
+    if (cluster.tres, cluster.nodes) != (tres, nodes):
+        count = tres_text.parse(tres).get("node", 0)
+        books.put("clusters", cluster.copy(tres=tres, nodes=nodes, node_count=count))
+
+
 def register(books: Books, name: str, args: Mapping[str, Any], actor: str, now: int) -> int:
     """What a slurmctld says of its cluster when it starts; returns the cluster's id."""
     first = name not in books.clusters
     cluster = books.clusters.get(name) or add_cluster(books, name, actor, now, registers=True)
     labels = all_labels(str(label) for label in args.get("tres_types") or ())
     tres = str(args.get("tres") or "")
-    counts = dict(tres_text.parse(tres)) if tres else {}
-    for label in (*(f"{kind}/{own}" if own else kind for _, kind, own in STANDARD_TRES), *labels):
-        counts.setdefault(label, 0)
+    counts = all_counts(tres, labels)
     changes: dict[str, Any] = {}
     wanted = {
         "control_host": str(args.get("host") or ""),

@@ -251,7 +251,21 @@ class Service:
         recorder = self.recorder
         assert recorder is not None
         await self._new_wckeys(cluster, items)
+        if any(isinstance(item, dict) and item.get("kind") == "cluster_tres" for item in items):
+            items = tuple([await self._cluster_size(cluster, item) for item in items])
         await self.database.write(lambda connection: recorder.write(connection, cluster, items))
+
+    async def _cluster_size(self, name: str, item: Any) -> Any:
+        """An item of the cluster's size with every TRES in it, taken into the books; other items as they are."""
+        if not isinstance(item, dict) or item.get("kind") != "cluster_tres":
+            return item
+        from . import cluster_changes, job_records, tres_text
+
+        job_records.check_item(item)
+        known = tres_text.parse(self.books.clusters[name].tres)
+        tres = tres_text.render(cluster_changes.all_counts(str(item["tres"]), known))
+        await self.change(lambda books, now: cluster_changes.resized(books, name, tres, str(item["nodes"])))
+        return {**item, "tres": tres}
 
     async def _new_wckeys(self, cluster: str, items: tuple[dict[str, Any], ...]) -> None:
         """WCKeys that jobs name and nobody has added yet (TrackWCKey)."""

@@ -35,6 +35,9 @@ def run(argv: Sequence[str], env: Mapping[str, str], cluster: Cluster | None = N
     """The command: `argv` without the program's name. With a `cluster` it asks that one; `write` takes the output."""
     parsed = COMMAND.parse(argv, env)
     write = write or sys.stdout.write
+    if parsed.operands:
+        told = "".join(line(NAME, f" {word}") for word in parsed.operands)
+        raise Stop(1, err=line(NAME, "Unknown arguments:") + told)
     if "helpformat" in parsed:
         write(_columns(_field_names()))
         return 0

@@ -234,7 +234,7 @@ class Request:
         if end < start:
             from ..core.times import format_time
 
-            raise fatal(f"Start time ({format_time(start)}) requested is after end time ({format_time(end)}).")
+            raise failed(f"Start time ({format_time(start)}) requested is after end time ({format_time(end)}).")
         self.start, self.end = start, end
         self.where["start"], self.where["end"] = start, end
 
