@@ -120,6 +120,20 @@ def test_heterogeneous_job(pocket):
     assert (code, out) == (0, "2\n0: 1\n0: 2\n1: 2\n")
 
 
+def test_steps_of_several_components(pocket):
+    code, out, err = pocket.sh(
+        "salloc -Q -n1 : -n2 sh -c 'srun --het-group=0,1 -l printenv SLURM_NTASKS | sort; "
+        "srun echo one : echo two | sort; "
+        'srun --het-group=0-1 sh -c "exit \\$SLURM_NTASKS"\''
+    )
+    assert (code, out) == (2, "0: 1\n0: 2\n1: 2\none\ntwo\ntwo\n")
+    assert sorted(err.splitlines()) == [
+        "srun: error: n1: task 0: Exited with exit code 1",
+        "srun: error: n2: tasks 0-1: Exited with exit code 2",
+    ]
+    assert pocket.sh("srun -n1 echo a : -n2 echo b | sort")[1] == "a\nb\nb\n"
+
+
 def test_scancel_tasks_filters_and_questions(pocket):
     number = pocket.sh("sbatch -H --parsable -J arr -a 1-5 --wrap true")[1].strip()
     assert pocket.sh(f"scancel -v {number}_3") == (0, "", f"scancel: Terminating job {number}_3\n")

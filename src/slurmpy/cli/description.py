@@ -128,6 +128,9 @@ def _size(options: JobOptions, fields: dict[str, Any], warn: list[tuple[str, str
         elif "nodes" not in options and tasks is not None and len(names) > tasks:
             message = f"can't run {tasks} processes on {len(names)} nodes, setting nnodes to {tasks}"
             warn.append(("warning", message))
+        if tasks is not None and len(names) > tasks:
+            # more nodes than tasks: the first of them will do
+            fields["required_nodes"] = hostlist.compress_keep_order(list(names)[:tasks])
     per_task = options.get("cpus-per-task")
     if "ntasks" in options or per_task is not None:
         fields["minimum_cpus"] = (fields.get("tasks") or 1) * (per_task or 1)

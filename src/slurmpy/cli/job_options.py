@@ -53,6 +53,7 @@ class JobOptions:
         self.counts: dict[str, int] = {}
         self.raw: dict[str, str | None] = {}  # the texts themselves
         self.unwanted: set[str] = set()  # listed, but without effect
+        self.number = 0  # of the component that they are of
 
     def __contains__(self, name: str) -> bool:
         return name in self.values
@@ -109,6 +110,15 @@ class JobOptions:
             if name in before.counts:
                 self.counts[name] = before.counts[name]
         self.rows.update((key, row) for key, row in before.rows.items() if row.name in self.values)
+
+    def twin(self) -> JobOptions:
+        """The same options, to be changed without changing these."""
+        other = JobOptions(self.command, self.at)
+        for name in ("values", "rows", "origins", "counts", "raw"):
+            setattr(other, name, dict(getattr(self, name)))
+        other.unwanted = set(self.unwanted)
+        other.number = self.number
+        return other
 
     @property
     def verbose(self) -> int:

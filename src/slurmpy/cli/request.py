@@ -44,18 +44,20 @@ class Messages:
         self.say("info", message)
 
 
-def component_lines(command: Command, argv: Sequence[str]) -> list[Parsed]:
+def component_lines(command: Command, argv: Sequence[str], *, commands: bool = False) -> list[Parsed]:
     """The command line, cut at each ``:`` that stands where a new component's options begin. Raises Stop.
 
-    Operands (script or command with its arguments) may follow the options of the last component only.
+    Operands (script or command with its arguments) may follow the options of the last component only, except that
+    with `commands` (srun) each component may have a command of its own.
     """
     parts: list[Parsed] = []
     rest = list(argv)
     while True:
         given, operands = command.getopt(rest)
-        if operands[:1] == [":"] and len(operands) > 1:
-            parts.append(Parsed(given, []))
-            rest = operands[1:]
+        if ":" in operands[: None if commands else 1] and operands[-1] != ":":
+            end = operands.index(":")
+            parts.append(Parsed(given, operands[:end]))
+            rest = operands[end + 1 :]
             continue
         parts.append(Parsed(given, operands))
         return parts
@@ -101,6 +103,7 @@ def components_of(
         own = script[number] if number < len(script) else []
         typed = lines[number].given if number < len(lines) else []
         found.append(options_of(command, at, (own, from_env, typed), found[-1] if found else None))
+        found[-1].number = number
     return found
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 
 from ..core.errors import SlurmError
-from . import allocation, description, request, step
+from . import allocation, components, description, request, step
 from .errors import Stop, entry, exit_code, line, write
 from .options.srun import COMMAND
 from .options.words import RLIMITS, split_rlimits
@@ -31,42 +31,41 @@ def main() -> NoReturn:
 
 
 def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
-    lines = request.component_lines(COMMAND, argv)
+    lines = request.component_lines(COMMAND, argv, commands=True)
     if lines[-1].get("mpi") == "list":
         write(sys.stdout, MPI_LIST)
         return 0
-    command = lines[-1].operands
+    commands = [one.operands for one in lines if one.operands]
     at = request.reading("srun")
-    components = request.components_of(COMMAND, at, lines, env)
-    first = components[0]
-    if not command:
+    options_ = request.components_of(COMMAND, at, lines, env)
+    first = options_[0]
+    if not commands or not lines[-1].operands:
         raise first.stop("No command given to execute.", 1, "fatal")
+    command = commands[0]
     messages = request.Messages("srun", first.verbose, first.quiet)
     inside = first.get("jobid")
-    check(components, command, inside)
-    cluster = request.early("srun", components, messages)
+    check(options_, command, inside)
+    cluster = request.early("srun", options_, messages)
     warnings: list[tuple[str, str]] = []
-    jobs = [describe(options, command, argv, warnings) for options in components]
+    jobs = [describe(options, command, argv, warnings) for options in options_]
     request.warn_all(messages, warnings)
     if first.verbose:
-        for options in components:
+        for options in options_:
             write(sys.stderr, options.listing())
-    for options, job in zip(components, jobs, strict=True):
+    for options, job in zip(options_, jobs, strict=True):
         description.complete(options, job)
     cluster = cluster or request.open_cluster("srun")
     request.own_cluster(first, cluster)
     if "test-only" in first:
         return test_only(cluster, jobs, env)
     if inside is not None:
-        return within(cluster, str(inside), first, jobs[0], command, messages, env)
-    if len(components) > 1:
-        raise first.stop("several components of one srun run only within a heterogeneous job of sbatch or salloc")
-    return alone(cluster, first, jobs, command, messages, env)
+        return within(cluster, str(inside), options_, commands, messages, env)
+    return alone(cluster, options_, jobs, commands, messages, env)
 
 
-def check(components: Sequence[JobOptions], command: Sequence[str], inside: object) -> None:
+def check(lines: Sequence[JobOptions], command: Sequence[str], inside: object) -> None:
     """Options that go together with nothing, before anybody is asked. Raises Stop."""
-    for options in components:
+    for options in lines:
         if "exact" in options and "whole" in options:
             raise options.stop("--exact and --whole are mutually exclusive.", 1)
         if "pty" in options and any(name in options for name in ("input", "output", "error")):
@@ -116,21 +115,19 @@ def test_only(cluster: Cluster, jobs: Sequence[JobDescriptor], env: Mapping[str,
 
 def alone(
     cluster: Cluster,
-    options: JobOptions,
+    lines: Sequence[JobOptions],
     jobs: Sequence[JobDescriptor],
-    command: Sequence[str],
+    commands: Sequence[Sequence[str]],
     messages: Messages,
     env: Mapping[str, str],
 ) -> int:
-    """An allocation, one step in it, and its release."""
+    """An allocation, one step in it (in each of its components), and its release."""
     granted = allocation.Waiter(cluster, "srun", messages, env).wait(jobs)
     control = allocation.another(cluster)
     code = 1
     try:
         say_granted(granted.reply, messages)
-        code = run_step(control, granted.reply, options, command, messages, env, own=True)
-    except SlurmError as error:
-        raise unable(granted.job_id, error, env) from None
+        code = run_steps(control, granted.reply, lines, commands, messages, env, own=True)
     except Stop as stop:
         code = stop.code
         raise
@@ -151,9 +148,8 @@ def say_granted(reply: Mapping[str, Any], messages: Messages) -> None:
 def within(
     cluster: Cluster,
     inside: str,
-    options: JobOptions,
-    job: JobDescriptor,
-    command: Sequence[str],
+    lines: Sequence[JobOptions],
+    commands: Sequence[Sequence[str]],
     messages: Messages,
     env: Mapping[str, str],
 ) -> int:
@@ -168,11 +164,34 @@ def within(
         if messages.loudness >= 0:
             text += line("srun", f"Check SLURM_JOB_ID environment variable. Expired or invalid job {job_id}", "")
         raise Stop(exit_code(env), err=text) from None
-    reply = step.het_component(reply, options)
-    try:
-        return run_step(cluster, reply, options, command, messages, env, own=False)
-    except SlurmError as error:
-        raise unable(job_id, error, env) from None
+    return run_steps(cluster, reply, lines, commands, messages, env, own=False)
+
+
+def run_steps(
+    cluster: Cluster,
+    reply: Mapping[str, Any],
+    lines: Sequence[JobOptions],
+    commands: Sequence[Sequence[str]],
+    messages: Messages,
+    env: Mapping[str, str],
+    own: bool,
+) -> int:
+    """The step, or those of all components of a heterogeneous job that are asked for; the highest exit code."""
+    parts = []
+    for component, options in components.chosen(reply, lines):
+        command = commands[options.number] if options.number < len(commands) else commands[-1]
+
+        def part(
+            component: Mapping[str, Any] = component, options: JobOptions = options, command: Sequence[str] = command
+        ) -> int:
+            link = cluster if component is reply else allocation.another(cluster)
+            try:
+                return run_step(link, component, options, command, messages, env, own)
+            except SlurmError as error:
+                raise unable(int(component["job_id"]), error, env) from None
+
+        parts.append(part)
+    return components.run_together("srun", parts)
 
 
 def find_job(cluster: Cluster, text: str) -> int:

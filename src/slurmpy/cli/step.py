@@ -58,7 +58,7 @@ def describe(
     options: JobOptions, reply: Mapping[str, Any], command: Sequence[str], env: Mapping[str, str], own: bool
 ) -> StepDescriptor:
     """What `options` ask of the allocation `reply`; with `own` it was made for this step alone. Raises Stop."""
-    if "het-group" in options:
+    if "het-group" in options or reply.get("het_job_offset"):
         _of_component(options, reply)
     fields: dict[str, Any] = {field: options.get(name) for name, field in DIRECT.items() if name in options}
     fields["job_id"] = int(reply["job_id"])
@@ -285,19 +285,6 @@ def check_multi_prog(name: str) -> None:
             return
     except OSError:
         raise Stop(1, err=line("srun", f"Could not open multi_prog config file {name}")) from None
-
-
-def het_component(reply: Mapping[str, Any], options: JobOptions) -> Mapping[str, Any]:
-    """The component of a heterogeneous job that --het-group names; the first unless it does."""
-    wanted = options.get("het-group")
-    components = (reply, *(reply.get("het_components") or ()))
-    if wanted is None or len(components) == 1:
-        return reply
-    if not wanted.isdigit():
-        raise options.stop(f"a step in several components (--het-group={wanted}) is not supported", 1)
-    if int(wanted) >= len(components):
-        raise options.stop(f"Invalid het group value: {wanted}", 1)
-    return components[int(wanted)]
 
 
 def hook(program: str | None, env: Mapping[str, str], kind: str) -> None:
