@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +23,13 @@ from .dbd import Slurmdbd, job, running, start_and_end
 
 
 @pytest.fixture(scope="module")
-def dbd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurmdbd]:
-    with running(tmp_path_factory.mktemp("dbd")) as daemon:
-        daemon.register()
-        yield daemon
+def dbd() -> Iterator[Slurmdbd]:
+    # not below pytest's own directory, which every run of pytest closes to other users again
+    with tempfile.TemporaryDirectory(prefix="slurmdbd-") as place:
+        os.chmod(place, 0o755)
+        with running(Path(place)) as daemon:
+            daemon.register()
+            yield daemon
 
 
 def send(daemon: Slurmdbd, items: Any, first: int = 1) -> int:
@@ -294,9 +298,6 @@ print(dbd.query("jobs", ("script",), {}).rows)
 where = {"names": ("root",)}
 print(dbd.call("modify_users", {"where": where, "limits": {"max_jobs": 1}}))
 """
-    for parent in (dbd.place, *dbd.place.parents):
-        if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o011)
     result = subprocess.run(
         [sys.executable, "-c", code], env=dbd.environment, capture_output=True, text=True, timeout=60, check=False
     )
