@@ -297,3 +297,10 @@ def test_plain_users_may_not_change_accounts(rest: Rest) -> None:
     assert answer.document["errors"][0]["error_number"] == 2002
     denied = rest("GET", f"{DB}/diag", user="nobody")
     assert (denied.status, denied.errors) == (500, [(2002, "slurmdb_get_stats")])
+
+
+def test_wckeys_are_not_told_to_everybody(rest: Rest) -> None:
+    assert rest("GET", f"{DB}/wckeys").errors == []
+    assert rest("GET", f"{DB}/wckeys", user="nobody").errors == [(2002, "_dump_wckeys")]
+    assert rest("GET", f"{DB}/config", user="nobody").errors == [(2002, "_dump")]
+    assert rest("GET", f"{DB}/diag", user="nobody").document["statistics"] == {}

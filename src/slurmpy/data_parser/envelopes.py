@@ -10,7 +10,7 @@ from .lists import ListOf
 from .tables import Field as F
 from .tables import Table
 from .tres import TRES_LIST
-from .types import STRING, Type
+from .types import STRING, Empty, Type
 
 if TYPE_CHECKING:
     from .compiler import Compiler
@@ -133,6 +133,8 @@ ENVELOPES: dict[str, Table] = {
     "kill_jobs": _listing("openapi_kill_jobs_resp", "status", KILL_JOBS_RESP),
     "slurmdb_jobs": _listing("openapi_slurmdbd_jobs_resp", "jobs", slurmdb_jobs.JOB_LIST),
     "slurmdb_pings": _listing("openapi_slurmdbd_ping_resp", "pings", controller_info.SLURMDBD_PINGS),
+    # for those who may not see it
+    "slurmdb_diag_denied": _envelope("openapi_slurmdbd_stats_denied", F("statistics", Empty({"type": "object"}, {}))),
     "slurmdb_diag": _listing("openapi_slurmdbd_stats_resp", "statistics", controller_info.STATS_REC),
     "accounts": _listing("openapi_accounts_resp", "accounts", slurmdb_accounts.ACCOUNT_LIST),
     "users": _listing("openapi_users_resp", "users", slurmdb_accounts.USER_LIST),

@@ -59,6 +59,7 @@ UNPUBLISHED = frozenset(
         "sinfo",
         "sinfo_rows",
         "openapi_sinfo_resp",
+        "openapi_slurmdbd_stats_denied",
         "job_state_entry",
         "job_state_entries",
         "openapi_job_states_resp",

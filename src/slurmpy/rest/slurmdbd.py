@@ -283,9 +283,18 @@ async def get_wckey(call: Call) -> Reply:
     return await _wckeys(call, {"ids": (int(key),)} if key.isdecimal() else {"names": (key,)})
 
 
+async def _all_wckeys(call: Call, where: Where) -> list[Any]:
+    """Raises SlurmError for users who administer nothing: slurmdbd tells them only their own, and never as a list."""
+    if call.user not in ("root", str(call.daemons.conf.SlurmUser or "root")):
+        users = await rows(call, "users", {"names": (call.user,)})
+        if not any(user["administrator_level"] in ("Operator", "Administrator") for user in users):
+            raise SlurmError("ESLURM_ACCESS_DENIED")
+    return await _simple(call, "wckeys", records.Wckey, where)
+
+
 async def _wckeys(call: Call, where: Where) -> Reply:
     try:
-        found = await _simple(call, "wckeys", records.Wckey, where)
+        found = await _all_wckeys(call, where)
     except SlurmError as error:
         return failed(call, error, "slurmdb_wckeys_get", "_dump_wckeys")
     return _listed(call, "wckeys", found, "slurmdb_wckeys_get", "_dump_wckeys")
@@ -323,7 +332,7 @@ async def get_config(call: Call) -> Reply:
             "accounts": await _accounts(call, {}, assocs=True, coords=True),
             "users": await _users(call, {}, assocs=True, coords=True),
             "qos": await _simple(call, "qos", records.Qos),
-            "wckeys": await _simple(call, "wckeys", records.Wckey),
+            "wckeys": await _all_wckeys(call, {}),
             "associations": await _simple(call, "associations", records.Association),
             "instances": await _simple(call, "instances", records.Instance),
         }
@@ -450,5 +459,5 @@ async def get_diag(call: Call) -> Reply:
         answer = await call.slurmdbd.call("stats", {})
     except SlurmError as error:
         call.slurm_error(error, "stats query failed", "slurmdb_get_stats")
-        return call.reply("slurmdb_diag", statistics={})
+        return call.reply("slurmdb_diag_denied")
     return call.reply("slurmdb_diag", statistics=statistics(answer))
