@@ -149,6 +149,10 @@ class Waiter:
                 code = int(wanted) & 0xFF
         stop = request.refused(self.program, doing, error, self.env)
         stop.code = code
+        refused = error.data.get("job_id") if error.data else None
+        if self.program == "salloc" and refused and error.name == "ESLURM_REQUESTED_NODE_CONFIG_UNAVAILABLE":
+            # slurmctld had given the request a number before it found that no node will do
+            stop.err += line("salloc", f"Job allocation {refused} has been revoked.", "")
         return stop
 
     def _give_up(self, number: int) -> Stop:
