@@ -258,7 +258,8 @@ def reservation_record(ctl: Controller, reservation: Any, removed: bool = False)
     if not records.wanted(ctl):
         return
     number = reservation._notes.get("id")
-    if not number:
+    floats = "TIME_FLOAT" in reservation.flags  # accounting hears of it when it has begun, which it never does
+    if not number or floats:
         return
     ctl.store.add_record(
         {

@@ -246,6 +246,7 @@ def cleaned_up(ctl: Controller, job: Job) -> None:
     for step in list(job._steps.values()):
         end_step(ctl, job, step, step._exit_code or job.exit_code, {})
     names = tuple(job._allocation)
+    job.gres_detail = ()
     select.release(state, job)
     for other in dependencies.on_job_end(state, job):
         state.requeue_look(other)

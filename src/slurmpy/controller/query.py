@@ -37,7 +37,7 @@ def select_jobs(ctl: Controller, peer: Peer, where: dict[str, Any]) -> list[Job]
         pool = state.jobs.values()
     tests = list(_job_tests(ctl, peer, where, users))
     found = [job for job in pool if all(test(job) for test in tests)] if tests else list(pool)
-    if state.by_array:
+    if state.by_array and (not ids or len(ids) > 1):
         found.sort(key=_place)
     return found
 
@@ -66,7 +66,8 @@ def _by_id(ctl: Controller, ids: Any) -> list[Job]:
         if job is not None:
             found[job.job_id] = job
         if job is None or job.array_job_id == job_id:
-            for one in state.by_array.get(job_id, {}).values():
+            # Slurm finds them by hash chains: the last one first
+            for one in sorted(state.by_array.get(job_id, {}).values(), key=lambda one: -one.job_id):
                 found[one.job_id] = one
         if job is not None and job.het_job_id == job_id:
             for one in state.by_het[job_id].values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from slurmpy.controller.state import Job, Node, NodeAlloc, Step
+from slurmpy.core import tres
 from slurmpy.core.states import JobState
 from slurmpy.rpc import dbd_messages
 
@@ -170,7 +171,7 @@ def tres_of(ctl: Controller) -> str:
             totals[key] = totals.get(key, 0) + count
             if kind:
                 totals[f"{key}:{kind}"] = totals.get(f"{key}:{kind}", 0) + count
-    totals["billing"] = totals["cpu"]
+    totals["billing"] = sum(tres.parse(node.tres).get("billing", 0) for node in ctl.state.nodes.values())
     for lic in ctl.state.licenses.values():
         totals[f"license/{lic.name}"] = lic.total
     known = {"cpu", "mem", "node", "billing"} | {
