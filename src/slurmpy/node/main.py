@@ -317,8 +317,9 @@ def _serve(
         server = Server(service.handlers(), methods.SLURMD, conf, "slurmd")
         unix_path = run_dir.slurmd_socket(conf, name)
         run_dir.make(os.path.dirname(unix_path))
+        await slurmd.start()  # first: who knows not yet what runs here must not be asked to run it
         await server.listen(unix_path, None if run_dir.without_tcp(conf) else ("", port))
-        await slurmd.start()
+        slurmd.register()
         log.info(f"slurmd version 24.11.5 started as {name}")
         daemon.serving()
         try:

@@ -107,7 +107,6 @@ class Slurmd:
             self._take_end(end)
         for job_id, restart_cnt, request in spool.endings(self.spool):
             self._end_job(job_id, restart_cnt, request)
-        self._keep(self._register())
 
     async def _adopt(self, job_id: int, step_id: int, restart_cnt: int) -> None:
         path = spool.socket_path(self.spool, job_id, step_id, restart_cnt)
