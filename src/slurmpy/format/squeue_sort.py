@@ -172,12 +172,13 @@ def _pass(rows: list[Any], sort_key: SortKey, reverse: bool, places: list[int], 
 
 
 def parse(spec: str, table: dict[str, SortKey], base: bool) -> tuple[Order, str]:
-    """The order that a text means, and the first letter in it that is not known ("" if all are).
+    """The order that a text means, and the last letter in it that is not known ("" if all are): squeue sorts by the last
+    key first, and that is where it gives up.
 
     With `base`, start times decide between equals.
     """
     keys: list[tuple[SortKey, bool]] = []
-    reverse = False
+    reverse, wrong = False, ""
     for letter in spec:
         if letter in ",+":
             continue
@@ -186,9 +187,10 @@ def parse(spec: str, table: dict[str, SortKey], base: bool) -> tuple[Order, str]
             continue
         found = table.get(letter)
         if found is None:
-            return Order(keys), letter
+            wrong = letter
+            continue
         keys.append((found, reverse))
         reverse = False
     if base:
         keys.append((_START, True))
-    return Order(keys), ""
+    return Order(keys), wrong
