@@ -1,6 +1,6 @@
 """The same commands to a real Slurm and to ours, on clusters of one node each: what they say and how they end.
 
-``SLURMPY_PEER`` says how a command of the real one is started: ``env SLURM_CONF=...``, ``chroot DIR env SLURM_CONF=...``.
+``SLURMPY_PEER`` says how a command of the real one is started, for instance ``chroot DIR env SLURM_CONF=...``.
 """
 
 import os

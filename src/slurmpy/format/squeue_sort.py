@@ -172,8 +172,9 @@ def _pass(rows: list[Any], sort_key: SortKey, reverse: bool, places: list[int], 
 
 
 def parse(spec: str, table: dict[str, SortKey], base: bool) -> tuple[Order, str]:
-    """The order that a text means, and the last letter in it that is not known ("" if all are): squeue sorts by the last
-    key first, and that is where it gives up.
+    """The order that a text means, and the last letter in it that is not known ("" if all are).
+
+    It is the last because squeue sorts by the last key first, and gives up there.
 
     With `base`, start times decide between equals.
     """
