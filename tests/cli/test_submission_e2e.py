@@ -2,6 +2,7 @@
 
 import os
 import pty
+import pwd
 import re
 import shutil
 import signal
@@ -30,6 +31,20 @@ def test_script_arguments_directives_and_output(pocket):
     number = re.fullmatch(r"Submitted batch job (\d+)\n", out)[1]
     text = (pocket.directory / f"out.two words.{number}").read_text()
     assert text == f"a b,c,two words,{pocket.directory}\n"
+
+
+def test_export_and_the_users_login(pocket):
+    shell = "sbatch -Q -W -o env.out {} --wrap 'echo $HOME:$A:$B' && cat env.out"
+    home = pwd.getpwuid(os.getuid()).pw_dir
+    for options, wanted in (
+        ("", f"{pocket.directory}:1:"),
+        ("--export=NONE", f"{home}::"),
+        ("--export=NIL", "::"),
+        ("--export=A,B=3", f"{home}:1:3"),
+        ("--export=ALL,B=2", f"{pocket.directory}:1:2"),
+        ("--get-user-env", f"{pocket.directory}:1:"),
+    ):
+        assert pocket.sh(shell.format(options), A="1") == (0, wanted + "\n", ""), options
 
 
 def test_refusals_leave_no_trace(pocket):

@@ -151,12 +151,24 @@ def environment(options: JobOptions, job: JobDescriptor, env: Mapping[str, str])
         found["SLURM_GET_USER_ENV"] = "1"
         if "ALL" not in asked.split(",") and job.get_user_env is None:
             job.get_user_env = "0"
+    if job.get_user_env is not None:
+        found["SLURM_GET_USER_ENV"] = "1"
+        found = {**user_environment(job), **found}
     found["SLURM_SUBMIT_DIR"] = options.at.cwd
     found["SLURM_SUBMIT_HOST"] = str(job.allocation_node_list)
     found["SLURM_JOB_NAME"] = str(job.name)
     found["SLURM_PRIO_PROCESS"] = str(os.getpriority(os.PRIO_PROCESS, 0))
-    if job.get_user_env is not None:
-        found["SLURM_GET_USER_ENV"] = "1"
+    return found
+
+
+def user_environment(job: JobDescriptor) -> dict[str, str]:
+    """The environment of a login of the job's user; tells if there is none to be had."""
+    from . import login_environment
+
+    found = login_environment.of(os.getuid() if job.user_id is None else job.user_id, str(job.get_user_env))
+    if not found:
+        text = "Unable to get the environment of the user's login; the job runs with what is passed on"
+        write(sys.stderr, line("sbatch", text, "warning"))
     return found
 
 
