@@ -39,7 +39,7 @@ def test_random_kills_under_load(own_pocket):
             kills += 1
     settle(own_pocket)
     states = until(
-        lambda: shown(own_pocket), lambda s: all(s.get(j, ("",))[0] not in ("PENDING", "RUNNING") for j in jobs), 90
+        lambda: shown(own_pocket), lambda s: all(j in s and s[j][0] not in ("PENDING", "RUNNING") for j in jobs), 90
     )
     wrong = {job: states.get(job) for job, code in jobs.items() if states.get(job) != expected(code)}
     assert not wrong, f"seed {seed}: {wrong}"
