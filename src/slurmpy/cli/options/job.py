@@ -276,7 +276,7 @@ TABLE: tuple[JobOption, ...] = (
       help="Frequency of the GPUs: low, medium, high, highm1, MHz; memory=...; verbose."),
     R("--tres-bind", None, "SPEC", env="bar:TRES_BIND", group=GPU,
       help="Binding of tasks to resources: gres/gpu:closest."),
-    R("--tres-per-task", None, "LIST", env="bar:TRES_PER_TASK", group=GPU,
+    R("--tres-per-task", None, "LIST", env="bar:TRES_PER_TASK", read=words.task_tres, group=GPU,
       help="Resources for each task: cpu=2,gres/gpu=1."),
     # ---- files, environment
     R("--chdir", "-D", "DIRECTORY", env="r:WORKING_DIR r:REMOTE_CWD", read=values.path, group=FILES,

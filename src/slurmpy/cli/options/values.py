@@ -326,14 +326,14 @@ def group(value: str | None, at: Reading) -> int:
 
 def account_number(word: str, database: str) -> int:
     """The number of a user ("pwd") or group ("grp") given by name or number; ValueError if there is none."""
-    if word.isdigit():
-        return int(word)
     import grp
     import pwd
 
     try:
-        return pwd.getpwnam(word).pw_uid if database == "pwd" else grp.getgrnam(word).gr_gid
-    except KeyError:
+        if database == "pwd":
+            return (pwd.getpwuid(int(word)) if word.isdigit() else pwd.getpwnam(word)).pw_uid
+        return (grp.getgrgid(int(word)) if word.isdigit() else grp.getgrnam(word)).gr_gid
+    except (KeyError, OverflowError):
         raise ValueError(word) from None
 
 

@@ -194,7 +194,19 @@ def gres(value: str | None, _: Reading) -> str:
     if word.lower() == "none":
         return "NONE"
     parts = [part.strip() for part in word.split(",") if part.strip()]
+    if any(part.removeprefix("gres/").count(":") > 2 for part in parts):
+        raise Bad("Invalid Trackable RESource (TRES) specification", 1)
     return ",".join(part if part.startswith("gres/") else f"gres/{part}" for part in parts)
+
+
+def task_tres(value: str | None, _: Reading) -> str:
+    """``cpu=2,gres/gpu=1``; the CPUs must be a number of at least 1."""
+    word = value or ""
+    for part in word.split(","):
+        name, _equals, amount = part.partition("=")
+        if name == "cpu" and not (amount.isdigit() and int(amount)):
+            raise Bad("Invalid --tres-per-task=cpu=0", 1, level="fatal")
+    return word
 
 
 def gpus(value: str | None, _: Reading) -> str:
