@@ -133,6 +133,21 @@ def test_array_limit_holds(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+def test_changes_of_an_array_tell_which_tasks_refused(tmp_path: Path) -> None:
+    async def test(c: Cluster) -> None:
+        _hold_all(c)
+        array = await c.submit(array="0-5%1", hold=True)
+        await c.call("kill_job", {"job_id": f"{array}_[0,3]"})
+        answer = await c.call("hold", {"job_id": str(array)})
+        assert [row[0] for row in answer["results"]] == [f"{array}_0,3", f"{array}_1-2,4-5"]
+        assert [row[2] for row in answer["results"]] == ["Job has already finished", "No error"]
+        assert await c.call("hold", {"job_id": f"{array}_[1-2]"}) == {}
+        with pytest.raises(SlurmError, match="already finished"):
+            await c.call("hold", {"job_id": f"{array}_0"})
+
+    run(tmp_path, test)
+
+
 def test_hold_release_requeue(tmp_path: Path) -> None:
     async def test(c: Cluster) -> None:
         _hold_all(c)

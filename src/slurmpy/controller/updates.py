@@ -9,6 +9,7 @@ from slurmpy.controller import dependencies, ends, jobs, lookup, permissions, pr
 from slurmpy.controller import requeue as requeueing
 from slurmpy.controller.state import Job
 from slurmpy.core.errors import SlurmError
+from slurmpy.core.intervals import IntervalSet
 from slurmpy.core.states import JobState
 
 if TYPE_CHECKING:
@@ -28,18 +29,33 @@ def _each(ctl: Controller, args: dict[str, Any], act: Callable[[Job], None], det
     if len(found) == 1:
         act(found[0])
         return {}
-    results = []
-    failed = None
+    failed: SlurmError | None = None
+    outcome: dict[tuple[int, str], list[Job]] = {}
     for job in sorted(found, key=lambda one: (one.array_task_id is None, one.array_task_id or one.het_job_offset)):
         try:
             act(job)
-            results.append((lookup.show_id(job), 0, "No error"))
+            outcome.setdefault((0, "No error"), []).append(job)
         except SlurmError as error:
             failed = error
-            results.append((lookup.show_id(job), error.number, error.message))
-    if failed is not None and {result[1] for result in results} == {failed.number}:
+            outcome.setdefault((error.number, error.message), []).append(job)
+    if failed is None:
+        return {}
+    if len(outcome) == 1:
         raise failed
-    return {"results": tuple(results)} if failed is not None else {}
+    return {"results": tuple((_together(jobs), *said) for said, jobs in outcome.items())}
+
+
+def _together(found: list[Job]) -> str:
+    """``62_1-2`` for tasks of one array, else the ids as they are shown."""
+    if not found[0].array_job_id:
+        return ",".join(lookup.show_id(job) for job in found)
+    tasks: set[int] = set()
+    for job in found:
+        if job.array_task_id is not None:
+            tasks.add(job.array_task_id)
+        elif job._array_tasks is not None:
+            tasks.update(job._array_tasks)
+    return f"{found[0].array_job_id}_{IntervalSet(tasks).format()}"
 
 
 def update_job(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
