@@ -87,11 +87,19 @@ def test_pbs_lines():
     assert found == [
         ("job-name", "name"),
         ("nodes", "2"),
-        ("ntasks-per-node", "3"),
+        ("ntasks", "6"),
         ("time", "1:00:00"),
         ("mail-type", "FAIL,BEGIN,END"),
         ("partition", "long"),
     ]
+
+
+def test_pbs_lines_without_a_counterpart():
+    script = "#!/bin/sh\n#PBS -j oe\n#PBS -V -S /bin/sh\n#PBS -l vmem=5gb,pmem=1gb\n"
+    assert pbs.given(script, "s.sh", COMMAND) == []
+    with pytest.raises(Stop) as stop:
+        pbs.given("#!/bin/sh\n#PBS -Z x\n", "s.sh", COMMAND)
+    assert stop.value.err == ("sbatch: invalid option -- 'Z'\nsbatch: error: Unrecognized command line parameter ?\n")
 
 
 @given(st.lists(st.text(alphabet="ab#\\'\" \t", min_size=1, max_size=6), max_size=5))

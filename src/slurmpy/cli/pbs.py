@@ -1,5 +1,7 @@
-"""#PBS and #BSUB lines of batch scripts, as the sbatch options they stand for (imported only for scripts that have
-some)."""
+"""#PBS and #BSUB lines of batch scripts, as the sbatch options they stand for (imported only for scripts that have some).
+
+As in Slurm, what has no counterpart is passed over if the other system knows it, and refused if that does not either.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +9,23 @@ from . import batch_script
 from .command import Command, Given
 from .errors import Stop, line
 
-#: #PBS letter: sbatch's long option; None: read by `_special`
+#: #PBS letter: sbatch's long option; "": nothing corresponds; None: read by `_special`
 PBS: dict[str, str | None] = {
     "-A": "account",
+    "-I": "",
     "-J": "array",
     "-M": "mail-user",
     "-N": "job-name",
+    "-S": "",
+    "-V": "",
     "-W": None,
     "-a": "begin",
+    "-c": "",
+    "-d": "chdir",
     "-e": "error",
     "-h": "hold",
+    "-j": "",
+    "-k": "",
     "-l": None,
     "-m": None,
     "-o": "output",
@@ -24,8 +33,9 @@ PBS: dict[str, str | None] = {
     "-q": "partition",
     "-r": None,
     "-t": "array",
+    "-u": "",
     "-v": "export",
-    "-w": "chdir",
+    "-z": "",
 }
 #: what -l can ask for: key: option
 RESOURCES = {
@@ -43,35 +53,32 @@ RESOURCES = {
     "nodes": "nodes",
     "other": "constraint",
     "pcput": "time",
-    "pmem": "mem-per-cpu",
     "proc": "constraint",
-    "pvmem": "mem-per-cpu",
-    "vmem": "mem",
+    "select": "nodes",
     "walltime": "time",
 }
-#: #BSUB letter: option
-BSUB = {
+#: #BSUB option: sbatch's
+BSUB: dict[str, str | None] = {
     "-J": "job-name",
-    "-P": "account",
+    "-M": "mem-per-cpu",
     "-W": "time",
-    "-c": "time",
+    "-c": "chdir",
     "-cwd": "chdir",
     "-e": "error",
     "-eo": "error",
-    "-i": "input",
     "-m": "nodelist",
     "-n": "ntasks",
     "-o": "output",
     "-oo": "output",
     "-q": "partition",
-    "-w": "dependency",
     "-x": "exclusive",
 }
-FLAGS = frozenset({"hold", "exclusive"})
+#: those without an argument
+FLAGS = frozenset({"-h", "-I", "-V", "-z", "-x"})
 
 
 def given(script: str, name: str, command: Command) -> list[Given]:
-    """Occurrences of sbatch options for the script's #PBS and #BSUB lines. Raises Stop for what has no counterpart."""
+    """Occurrences of sbatch options for the script's #PBS and #BSUB lines. Raises Stop for letters that nobody knows."""
     found = []
     for prefix, table in (("#PBS", PBS), ("#BSUB", BSUB)):
         for number, text in batch_script.directives(script, prefix):
@@ -79,11 +86,14 @@ def given(script: str, name: str, command: Command) -> list[Given]:
             while words:
                 letter = words.pop(0)
                 if letter not in table:
-                    raise Stop(1, err=line("sbatch", f"{name}: line {number}: no counterpart of {prefix} {letter}"))
+                    message = f"sbatch: invalid option -- '{letter.lstrip('-')[:1]}'\n"
+                    raise Stop(1, err=message + line("sbatch", "Unrecognized command line parameter ?"))
                 option = table[letter]
-                value = None if option in FLAGS else (words.pop(0) if words else "")
+                value = None if letter in FLAGS else (words.pop(0) if words else "")
+                if prefix == "#BSUB" and letter == "-M":
+                    value = f"{value}K"
                 pairs = _special(letter, value or "") if option is None else [(option, value)]
-                found += [Given(command.find_long(f"--{key}"), text_, "script") for key, text_ in pairs]
+                found += [Given(command.find_long(f"--{key}"), text_, "script") for key, text_ in pairs if key]
     return found
 
 
@@ -97,22 +107,24 @@ def _special(letter: str, value: str) -> list[tuple[str, str | None]]:
     for part in value.split(","):
         key, _, text = part.partition("=")
         if letter == "-W":
-            if key in ("depend", "group_list", "umask") and key == "depend":
+            if key == "depend":
                 pairs.append(("dependency", text))
         elif key in RESOURCES:
-            pairs += _resource(key, text)
+            pairs += _resource(RESOURCES[key], text)
     return pairs
 
 
-def _resource(key: str, text: str) -> list[tuple[str, str | None]]:
-    option = RESOURCES[key]
-    if key == "nodes":
+def _resource(option: str, text: str) -> list[tuple[str, str | None]]:
+    if option == "nodes":
         count, *properties = text.split(":")
         pairs: list[tuple[str, str | None]] = [("nodes", count)]
-        pairs += [("ntasks-per-node", one[4:]) for one in properties if one.startswith("ppn=")]
+        for one in properties:
+            if one.startswith("ppn=") and one[4:].isdigit():
+                nodes = int(count) if count.isdigit() else 1
+                pairs.append(("ntasks", str(nodes * int(one[4:]))))
         return pairs
-    if option in ("mem", "mem-per-cpu", "tmp"):
-        return [(option, text.lower().removesuffix("b").removesuffix("w") or text)]
+    if option in ("mem", "tmp"):
+        return [(option, text.lower().removesuffix("w"))]
     if option == "gres":
         return [("gres", f"gpu:{text}")]
     return [(option, text)]
