@@ -107,7 +107,7 @@ class Files:
         try:
             self.source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise SlurmError("SLURM_ERROR", f"Could not open stdin file {path}: {error.strerror}") from error
+            raise SlurmError("SLURM_ERROR", f"Could not open stdin file: {error.strerror}") from error
         self._opened.append(self.source)
         return ("relay", None)
 
@@ -127,13 +127,9 @@ class Files:
             return ("relay", None), None, path
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_APPEND if self._append else os.O_TRUNC)
         try:
-            try:
-                descriptor = os.open(path, flags, 0o666)
-            except FileNotFoundError:  # its directory is made, as Slurm does
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-                descriptor = os.open(path, flags, 0o666)
+            descriptor = open_making_directory(path, flags)
         except OSError as error:
-            raise SlurmError("SLURM_ERROR", f"Could not open {what} file {path}: {error.strerror}") from error
+            raise SlurmError("SLURM_ERROR", f"Could not open {what} file: {error.strerror}") from error
         self._opened.append(descriptor)
         return ("relay", None), Sink(descriptor, _nothing), path
 
@@ -147,6 +143,18 @@ class Files:
         opened, self._opened = self._opened, []
         for descriptor in opened:
             os.close(descriptor)
+
+
+def open_making_directory(path: str, flags: int) -> int:
+    """Opens a file for writing; its directory is made if it is not there, as Slurm does. Raises OSError."""
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        except OSError:
+            pass
+        return os.open(path, flags, 0o666)
 
 
 def _nothing() -> None:

@@ -259,7 +259,10 @@ def open_for_output(path: str, append: bool) -> int:
     try:
         return _waiting(os.open(path, flags | os.O_NONBLOCK, 0o666))
     except FileNotFoundError:  # its directory is made, as Slurm does
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        except OSError:
+            pass  # what is told is that the file could not be opened
         return _waiting(os.open(path, flags | os.O_NONBLOCK, 0o666))
 
 
