@@ -28,6 +28,10 @@ def kill_job(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any
     target = lookup.parse(args["job_id"])
     number = int(args.get("signal") or SIGKILL)
     flags = _flags(args)
+    for job in ctl.state.by_array.get(target.job_id, {}).values():  # also where there is no such task
+        if not permissions.may_manage(ctl, peer, job):
+            raise SlurmError("ESLURM_ACCESS_DENIED")
+        break
     for job in lookup.records(ctl, target):
         if not permissions.may_manage(ctl, peer, job):
             raise SlurmError("ESLURM_ACCESS_DENIED")

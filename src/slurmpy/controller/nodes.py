@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from slurmpy.controller import records
 from slurmpy.controller.agent import node_address
 from slurmpy.controller.state import Job, Node
+from slurmpy.core import tres
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.states import JobState, NodeState
 from slurmpy.rpc.address import Address
@@ -381,6 +382,25 @@ def _check_features(node: Node, changes: dict[str, Any]) -> None:
         raise SlurmError("ESLURM_ACTIVE_FEATURE_NOT_SUBSET")
 
 
+def _check_gres(ctl: Controller, node: Node, text: str) -> None:
+    """A node whose devices change while jobs use them is not valid any more, until it registers with other ones."""
+    counts: dict[str, int] = {}
+    for name, _, count in tres.parse_gres(text) if text else ():
+        counts[name] = counts.get(name, 0) + count
+    for name in {entry[0] for entry in node._gres}:
+        before = sum(entry[2] for entry in node._gres if entry[0] == name)
+        if counts.get(name, 0) != before and any(used[0] == name for used in node._gres_used):
+            _reason(
+                ctl,
+                node,
+                f"gres/{name} count changed and jobs are using them ({before} != {counts.get(name, 0)})",
+                "root",
+            )
+            node.state |= NodeState.DRAIN | NodeState.INVALID_REG
+            node._gres = ()
+            node.gres_used = ""
+
+
 FIELDS = (
     "comment", "extra", "weight", "features", "active_features", "gres", "address", "hostname", "resume_after",
     "cpu_binding", "instance_id", "instance_type",
@@ -397,6 +417,8 @@ def _set_fields(ctl: Controller, node: Node, changes: dict[str, Any]) -> None:
             if field == "features" and "active_features" not in changes:
                 node.active_features = value
         setattr(node, field, value)
+    if "gres" in changes:
+        _check_gres(ctl, node, str(changes["gres"] or ""))
     if changes:
         ctl.state.touch_node(node)
         if "address" in changes:

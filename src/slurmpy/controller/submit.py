@@ -109,7 +109,7 @@ def enter(ctl: Controller, peer: Peer, descs: list[JobDescriptor], batch: bool) 
             job = build(ctl, peer, desc)
         except SlurmError as error:
             if error.data.get("uses_job_id"):
-                state.take_job_id()
+                error.data["job_id"] = state.take_job_id()
             raise
         job.batch_flag = batch
         job._srun = not batch
