@@ -1,4 +1,4 @@
-"""#PBS and #BSUB lines of batch scripts, as the sbatch options they stand for (imported only for scripts that have some).
+"""#PBS and #BSUB lines of batch scripts, as the sbatch options they stand for (imported only for scripts with some).
 
 As in Slurm, what has no counterpart is passed over if the other system knows it, and refused if that does not either.
 """
@@ -78,7 +78,7 @@ FLAGS = frozenset({"-h", "-I", "-V", "-z", "-x"})
 
 
 def given(script: str, name: str, command: Command) -> list[Given]:
-    """Occurrences of sbatch options for the script's #PBS and #BSUB lines. Raises Stop for letters that nobody knows."""
+    """Occurrences of sbatch options for the script's #PBS and #BSUB lines. Raises Stop for unknown letters."""
     found = []
     for prefix, table in (("#PBS", PBS), ("#BSUB", BSUB)):
         for number, text in batch_script.directives(script, prefix):
