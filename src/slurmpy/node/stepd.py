@@ -21,7 +21,7 @@ from slurmpy.core.ids import STEP_BATCH, step_name
 from . import cgroup, control, environment, processes, spool, usage
 from .loop import Loop, Timer
 from .step_io import StepIo
-from .tasks import Identity, Program, spawn
+from .tasks import Identity, Program, no_directory, spawn
 
 #: wait status that Slurm gives a job whose output file cannot be opened: "0:53"
 STATUS_NO_OUTPUT = 53
@@ -149,7 +149,17 @@ class Step:
             limits["RLIMIT_RSS"] = launch["memory"] << 20  # a hint, as Slurm gives it; the kernel enforces none
         return Program(arguments, launch["directory"], launch["umask"], limits, self.prefix, prologs)
 
+    def _check_directory(self) -> None:
+        """Slurm tells of a missing directory twice: for the step here, and again for each task."""
+        try:
+            with self.identity.files():
+                os.close(os.open(self.launch["directory"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        except OSError as error:
+            self.say(no_directory(self.launch["directory"], error))
+
     def _start_tasks(self) -> None:
+        if not self.is_batch:
+            self._check_directory()
         common = environment.of_batch(self.launch) if self.is_batch else environment.of_step(self.launch)
         inside = self.cgroup.enter if self.cgroup.active else None
         for task in self.tasks:

@@ -159,6 +159,11 @@ def _lead_session(terminal: int) -> None:
     fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 
 
+def no_directory(directory: str, error: OSError) -> str:
+    """What a user is told whose working directory is not there."""
+    return f"couldn't chdir to `{directory}': {error.strerror}: going to {FALLBACK_DIRECTORY} instead"
+
+
 def _place(descriptors: tuple[int, int, int]) -> None:
     # first out of the way: a source may itself be one of 0, 1, 2
     import fcntl
@@ -186,10 +191,7 @@ def _become_program(identity: Identity, program: Program, environment: dict[str,
     try:
         os.chdir(directory)
     except OSError as error:
-        _say(
-            f"{program.prefix}: error: couldn't chdir to `{directory}': {error.strerror}: "
-            f"going to {FALLBACK_DIRECTORY} instead"
-        )
+        _say(f"{program.prefix}: error: {no_directory(directory, error)}")
         directory = FALLBACK_DIRECTORY
         os.chdir(directory)
     for path in program.prolog:
