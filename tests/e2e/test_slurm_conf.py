@@ -114,7 +114,11 @@ def test_a_requeued_job_of_a_dead_node_runs_elsewhere(site):
     until(lambda: site.ok("squeue", "-h", "-j", job, "-o", "%t"), lambda out: out == "PD\n")
     assert "Restarts=1" in site.ok("scontrol", "show", "job", job)
     site.ok("scancel", job)
-    site.ok("scontrol", "update", "nodename=n2", "state=resume")
+    site.run("scontrol", "update", "nodename=n2", "state=resume")  # refused if it has come back by itself
+    assert (
+        until(lambda: site.ok("sinfo", "-h", "-n", "n2", "-p", "debug", "-o", "%t"), lambda out: out == "idle\n")
+        == "idle\n"
+    )
 
 
 def test_slurmctld_restarts_with_everything_and_running_jobs_run_on(site):
