@@ -16,6 +16,7 @@ from slurmpy.conf import run_dir
 from slurmpy.core.errors import SlurmError
 from slurmpy.rpc.address import Address
 from slurmpy.rpc.aio import AsyncClient
+from slurmpy.rpc.log import log
 
 #: answers that say nothing about the request, only about the way to the node
 LOST = frozenset(("SLURM_COMMUNICATIONS_CONNECTION_ERROR", "SLURM_COMMUNICATIONS_RECEIVE_ERROR"))
@@ -70,6 +71,7 @@ class Link:
                     answers = await self._call(batch)
                 except SlurmError as error:
                     if error.name not in LOST:
+                        log.error(f"{self.node}: {error.message}")
                         answers = [error] * len(batch)
                     else:
                         self.agent.on_silence(self.node)
@@ -82,10 +84,16 @@ class Link:
                 delay = 0.1
                 for _ in batch:
                     self.queue.popleft()
-                self.agent.on_answer(self.node)
-                for message, answer in zip(batch, answers, strict=True):
-                    if message.reply is not None:
-                        message.reply(answer)
+                self._told(batch, answers)
+
+    def _told(self, batch: list[Message], answers: list[Any]) -> None:
+        try:
+            self.agent.on_answer(self.node)
+            for message, answer in zip(batch, answers, strict=True):
+                if message.reply is not None:
+                    message.reply(answer)
+        except Exception as error:  # the queue must go on, whatever an answer leads to
+            log.exception(f"answers of {self.node}", error)
 
     def _next(self) -> list[Message]:
         """The messages at the head of the queue, without those that have become pointless meanwhile."""
