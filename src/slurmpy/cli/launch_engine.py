@@ -235,7 +235,7 @@ class Launch:
 
     def _greet(self, descriptor: int) -> None:
         """The first frame of a connection must have the key."""
-        from _operator import _compare_digest  # type: ignore[import-not-found]
+        from _operator import _compare_digest
 
         link, buffer = self._guests[descriptor]
         size = stepio.HEADER.size + stepio.HELLO_BODY.size

@@ -31,6 +31,7 @@ from .sacctmgr_words import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from .sacctmgr import Session
 
@@ -71,7 +72,7 @@ def add_account(session: Session, argv: Sequence[str]) -> int:
         return 1
     if not specs.where.get("names"):
         raise Stop(1, err=" Need name of account to add.\n")
-    args = {
+    args: dict[str, Any] = {
         "names": specs.where["names"],
         "clusters": specs.where.get("clusters", ()),
         "limits": specs.limits,

@@ -56,8 +56,8 @@ def show(session: Session, report: str, request: Request) -> int:
 
 
 def _left_out(request: Request, job: tuple[Any, ...]) -> bool:
-    wanted = request.where.get("accounts")
-    return bool(wanted) and "FlatView" in request.flags and job[1] not in wanted
+    wanted = request.where.get("accounts", ())
+    return wanted is not None and bool(wanted) and "FlatView" in request.flags and job[1] not in wanted
 
 
 def _groups(request: Request, jobs: list[tuple[Any, ...]], tres: str) -> list[tuple[int, int | None]]:
