@@ -165,3 +165,20 @@ def test_qos_lists_follow_set_arithmetic(changes: list[tuple[str, list[str]]]) -
 
 def test_tres_limits_change_one_by_one() -> None:
     assert limits.merged_tres("cpu=4,mem=100", "cpu=-1,node=2") == "mem=100,node=2"
+
+
+def test_accounts_and_users_can_be_without_associations() -> None:
+    found = books()
+    assoc_changes.add_accounts(found, {"names": ("bare",), "bare": True, "description": "d"}, "root", NOW)
+    assert (found.accounts["bare"].description, found.accounts["bare"].organization) == ("d", "")
+    assert found.assoc("ref", "bare") is None
+    assert assoc_changes.delete_accounts(found, {"where": {"names": ("bare",)}}, "root", NOW)["accounts"] == ("bare",)
+    assert "bare" not in found.accounts
+    add_account(found, "chem")
+    user_changes.add_users(found, {"names": ("eve",), "accounts": ("chem",), "no_default": True}, "root", NOW)
+    assert found.default_account("eve", "ref") == ""
+    gone = user_changes.delete_users(found, {"where": {"names": ("eve",)}, "only_associations": True}, "root", NOW)
+    assert (gone["users"], len(gone["assocs"]), "eve" in found.users) == ((), 1, True)
+    assert user_changes.delete_users(found, {"where": {"names": ("eve",)}}, "root", NOW)["users"] == ("eve",)
+    gone = assoc_changes.delete_accounts(found, {"where": {"names": ("chem",)}, "only_associations": True}, "root", NOW)
+    assert (gone["accounts"], "chem" in found.accounts) == ((), True)

@@ -290,9 +290,9 @@ def _qos_info(books: Books, change: tuple[str, tuple[str, ...]]) -> str:
 def delete_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
     """``where`` (names, clusters, ...) -> ``accounts`` removed as a whole, ``assocs``; or who has one as the default.
 
-    Everything below an account goes with it.
+    Everything below an account goes with it. ``only_associations``: the accounts themselves stay.
     """
-    where = args.get("where") or {}
+    where, keep = args.get("where") or {}, bool(args.get("only_associations"))
     matching = [assoc for assoc in _matching_accounts(books, where) if assoc.account != "root"]
     if any(name == "root" for name in where.get("names") or ()):
         raise SlurmError("SLURM_ERROR", "The root account cannot be removed")
@@ -306,13 +306,17 @@ def delete_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int)
     names = sorted({assoc.account for assoc in matching}, key=collate)
     removed = sorted(gone.values(), key=books.order)
     remove_assocs(books, removed)
-    whole = [name for name in names if not any(books.assoc(cluster, name) for cluster in books.clusters)]
-    for name in {assoc.account for assoc in removed}:
-        if not any(books.assoc(cluster, name) for cluster in books.clusters):
+    bare = [name for name in where.get("names") or () if name in books.accounts and name not in names]
+    names += [name for name in bare if not any(books.assoc(cluster, name) for cluster in books.clusters)]
+    whole = (
+        [] if keep else [name for name in names if not any(books.assoc(cluster, name) for cluster in books.clusters)]
+    )
+    for name in () if keep else {*(assoc.account for assoc in removed), *whole}:
+        if name in books.accounts and not any(books.assoc(cluster, name) for cluster in books.clusters):
             books.remove("accounts", books.accounts[name])
             for key in [key for key in books.coordinators if key[0] == name]:
                 books.remove("coordinators", books.coordinators[key])
-    if removed:
+    if removed or whole:
         for account in names:
             books.log("Remove Account Coords", actor, f"(acct='{account}')", "", now)
         condition = ",".join(f"'{name}'" for name in names)

@@ -194,6 +194,8 @@ def select(columns: Sequence[str], where: Mapping[str, Any]) -> sa.Select[Any]:
     )
     if where.get("duplicates"):
         wanted: Any = sa.select(*(job[name] for name in columns)).where(*conditions(where))
+        if where.get("order") == "job_id":
+            return wanted.order_by(job.job_id, job.submit_time)
         return wanted.order_by(
             job.submit_time,
             sa.case((job.array_job_id > 0, job.array_job_id), else_=job.job_id),
@@ -209,6 +211,8 @@ def select(columns: Sequence[str], where: Mapping[str, Any]) -> sa.Select[Any]:
     )
     inner = sa.select(*(found.c[name] for name in names), latest.label("nth")).subquery()
     wanted = sa.select(*(inner.c[name] for name in columns)).where(inner.c.nth == 1)
+    if where.get("order") == "job_id":
+        return wanted.order_by(inner.c.job_id, inner.c.submit_time)
     return wanted.order_by(
         inner.c.submit_time,
         sa.case((inner.c.array_job_id > 0, inner.c.array_job_id), else_=inner.c.job_id),

@@ -31,7 +31,7 @@ def add_users(books: Books, args: Mapping[str, Any], actor: str, now: int) -> di
     accounts = [str(name) for name in args.get("accounts") or ()]
     own_limits = dict(args.get("limits") or {})
     clusters = chosen_clusters(books, args.get("clusters") or ())
-    level = str(args.get("admin_level") or "")
+    level, no_default = str(args.get("admin_level") or ""), bool(args.get("no_default"))
     default_account, default_wckey = str(args.get("default_account") or ""), str(args.get("default_wckey") or "")
     if default_account and default_account not in accounts:
         accounts.insert(0, default_account)
@@ -68,7 +68,7 @@ def add_users(books: Books, args: Mapping[str, Any], actor: str, now: int) -> di
                     books.next_id("associations", cluster)  # which uses up an id in Slurm's database too
                     continue
                 has_default = bool(books.default_account(name, cluster))
-                is_default = account == default_account if default_account else not has_default
+                is_default = account == default_account if default_account else not (has_default or no_default)
                 if is_default and has_default:
                     _clear_default(books, name, cluster)
                 blank = Association(
@@ -276,7 +276,10 @@ def _rename(books: Books, names: Sequence[str], new: str) -> list[str]:
 
 
 def delete_users(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
-    """``where`` (names, accounts, clusters, partitions, wckeys) -> ``users`` that are gone, ``assocs``, ``wckeys``."""
+    """``where`` (names, accounts, clusters, partitions, wckeys) -> ``users`` that are gone, ``assocs``, ``wckeys``.
+
+    ``only_associations``: users that have no association left stay.
+    """
     where = args.get("where") or {}
     partial = any(where.get(name) for name in ("accounts", "clusters", "partitions"))
     if where.get("wckeys"):
@@ -290,6 +293,8 @@ def delete_users(books: Books, args: Mapping[str, Any], actor: str, now: int) ->
     names = {assoc.user for assoc in matching}
     if not partial:
         names |= {name for name in where.get("names") or () if name in books.users}
+    if args.get("only_associations"):
+        names = set()
     whole = sorted((name for name in names if not books.assocs_of_user(name)), key=collate)
     for name in whole:
         books.remove("users", books.users[name])
