@@ -9,7 +9,7 @@ from ..core.errors import SlurmError
 from . import allocation, components, description, request, step
 from .errors import Stop, entry, exit_code, line, write
 from .options.srun import COMMAND
-from .options.words import RLIMITS, split_rlimits
+from .options.words import CPU_BIND_HELP, RLIMITS, split_rlimits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ def check(lines: Sequence[JobOptions], command: Sequence[str], inside: object) -
             raise options.stop("--error/--input/--output are incompatible with --pty", 1)
         if inside is None and "relative" in options:
             raise options.stop("--relative option invalid for job allocation request", 1, "fatal")
+        if "help" in options.get("cpu-bind", "").split(","):
+            raise Stop(1, out=CPU_BIND_HELP)
         mpi = options.get("mpi")
         if mpi is not None and mpi not in MPI_TYPES:
             name = f"mpi/{mpi}"

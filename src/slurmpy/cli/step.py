@@ -109,6 +109,8 @@ def _nodes(options: JobOptions, reply: Mapping[str, Any], fields: dict[str, Any]
             least, most = tasks, min(most, tasks)
         if "relative" in options and options.origins.get("nodes") == "environment":
             least = most = min(least, max(1, tasks or 1))
+        if least > have and "relative" not in options:
+            raise options.stop(f"Only allocated {have} nodes asked for {least}", 1)
         fields["minimum_nodes"], fields["maximum_nodes"] = least, most
     elif own:
         tasks = options.get("ntasks")
@@ -214,7 +216,7 @@ def environment(
     found["SLURM_PRIO_PROCESS"] = str(os.getpriority(os.PRIO_PROCESS, 0))
     found["SLURM_SUBMIT_DIR"] = options.at.cwd
     found["SLURM_SUBMIT_HOST"] = str(asked.srun_host)
-    if "jobid" not in options:
+    if "jobid" not in options or options.origins.get("job-name") == "command line":
         found["SLURM_JOB_NAME"] = str(asked.name)
     if "cpu-bind" in options:
         found.update(cpu_binding(options.get("cpu-bind")))

@@ -59,6 +59,29 @@ MEM_BIND_HELP = """Memory bind options:
 """
 
 
+CPU_BIND_HELP = """CPU bind options:
+    --cpu-bind=         Bind tasks to CPUs
+        q[uiet]         quietly bind before task runs (default)
+        v[erbose]       verbosely report binding before task runs
+        no[ne]          don't bind tasks to CPUs (default)
+        rank            bind by task rank
+        map_cpu:<list>  specify a CPU ID binding for each task
+                        where <list> is <cpuid1>,<cpuid2>,...<cpuidN>
+        mask_cpu:<list> specify a CPU ID binding mask for each task
+                        where <list> is <mask1>,<mask2>,...<maskN>
+        rank_ldom       bind task by rank to CPUs in a NUMA locality domain
+        map_ldom:<list> specify a NUMA locality domain ID for each task
+                        where <list> is <ldom1>,<ldom2>,...<ldomN>
+        mask_ldom:<list>specify a NUMA locality domain ID mask for each task
+                        where <list> is <mask1>,<mask2>,...<maskN>
+        sockets         auto-generated masks bind to sockets
+        cores           auto-generated masks bind to cores
+        threads         auto-generated masks bind to threads
+        ldoms           auto-generated masks bind to NUMA locality domains
+        help            show this help message
+"""
+
+
 class Show(Bad):
     """A value like "help" that asks for a text on standard output and ends the command."""
 
@@ -379,10 +402,13 @@ def slurmd_debug(value: str | None, at: Reading) -> str:
     if at.uid != 0:
         raise Bad("Use of --slurmd-debug is allowed only for root and SlurmUser(root)")
     word = (value or "").lower()
-    if word.isdigit() and int(word) < len(LEVELS):
-        return LEVELS[int(word)]
+    if word.isdigit():
+        word = LEVELS[min(int(word), len(LEVELS) - 1)]
     if word not in LEVELS:
         raise ValueError(value)
+    if LEVELS.index(word) > LEVELS.index("debug2"):
+        at.notes.append(("", "Using max slurmd-debug value of 'debug2'"))
+        return "debug2"
     return word
 
 
