@@ -13,7 +13,8 @@ from slurmpy.rpc.log import log
 from slurmpy.rpc.server import Peer
 
 from . import launches, measure
-from .slurmd import Slurmd, Step
+from .jobs import Step
+from .slurmd import Slurmd
 
 Handler = Callable[[Peer, dict[str, Any]], Awaitable[Any]]
 

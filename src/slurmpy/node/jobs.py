@@ -1,0 +1,33 @@
+"""What slurmd knows of the jobs on its node."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+
+class Step:
+    """A live slurmstepd: its process, and a descriptor that tells when it ends."""
+
+    __slots__ = ("handle", "job_id", "number", "pid", "restart_cnt", "started_at", "step_id", "user_id")
+
+    def __init__(self, job_id: int, step_id: int, restart_cnt: int, user_id: int, pid: int) -> None:
+        self.job_id, self.step_id, self.restart_cnt = job_id, step_id, restart_cnt
+        self.user_id, self.pid = user_id, pid
+        self.handle = -1
+        self.number = 0  # of its launch by this slurmd
+        self.started_at = time.time()
+
+
+class Job:
+    """What is known here of a job: its live steps, and whether it is being ended."""
+
+    __slots__ = ("changed", "ending", "launching", "prologued", "restart_cnt", "steps", "user_id")
+
+    def __init__(self, restart_cnt: int, user_id: int) -> None:
+        self.restart_cnt, self.user_id = restart_cnt, user_id
+        self.steps: dict[int, Step] = {}
+        self.launching: dict[int, asyncio.Future[None]] = {}
+        self.ending: asyncio.Task[None] | None = None
+        self.prologued = False
+        self.changed = asyncio.Event()
