@@ -333,7 +333,7 @@ def test_a_session_of_commands(run):
     assert code == 1
     assert err == "invalid keyword: bogus\n"
     assert out == (
-        "scontrol: version\nslurm-wlm 24.11.5\nscontrol: bogus\nscontrol: \nscontrol: errnumstr 2017\n"
+        "scontrol: version\nslurm 24.11.5\nscontrol: bogus\nscontrol: \nscontrol: errnumstr 2017\n"
         "Invalid job id specified\nscontrol: !!\nInvalid job id specified\nscontrol: exit\n"
     )
 

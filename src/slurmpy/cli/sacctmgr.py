@@ -238,7 +238,7 @@ def command(session: Session, words: Sequence[str]) -> int:
     if name == "version":
         from .. import SLURM_VERSION
 
-        session.write(f"slurm-wlm {SLURM_VERSION}\n")
+        session.write(f"slurm {SLURM_VERSION}\n")
         return 0
     if name in ("parsable", "parsable2"):
         session.separator, session.trailing = "|", name == "parsable"

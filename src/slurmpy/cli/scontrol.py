@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .command import Parsed
 
 NAME = "scontrol"
-VERSION = "slurm-wlm 24.11.5"
+VERSION = "slurm 24.11.5"
 
 
 class Session:

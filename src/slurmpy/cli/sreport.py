@@ -145,7 +145,7 @@ def command(session: Session, words: Sequence[str]) -> int:
     elif typed == "version":
         from .. import SLURM_VERSION
 
-        session.write(f"slurm-wlm {SLURM_VERSION}\n")
+        session.write(f"slurm {SLURM_VERSION}\n")
     elif typed in ("parsable", "parsable2", "nonparsable"):
         session.separator = None if typed == "nonparsable" else "|"
         session.trailing = typed == "parsable"
