@@ -175,6 +175,21 @@ def test_wait_for_switches_of_the_environment():
     assert (job.required_switches, job.wait_for_switch) == (2, 60)
 
 
+def test_what_a_job_tells_its_srun():
+    """The variables that sbatch sets are read again by an srun in the job."""
+    for argv in (
+        ["-n2", "-c2", "-m", "plane=2", "--mem-bind=v,local", "--profile=task", "-O", "--gpus-per-task=1"],
+        ["-n2", "--tres-per-task=cpu=2,gres/gpu:a100=1", "--threads-per-core=1", "--mem-per-cpu=5", "-m", "cyclic"],
+    ):
+        options = read(argv)
+        env = job_environment.option_variables(options)
+        inner = read([], env, "srun")
+        for name in ("ntasks", "distribution", "mem-bind", "gpus-per-task", "mem-per-cpu", "threads-per-core"):
+            assert inner.get(name) == options.get(name), name
+        assert description.task_tres(inner) == description.task_tres(options)
+        assert read(["-c3"], env, "srun").get("cpus-per-task") == 3
+
+
 def test_relative_files_follow_chdir():
     for argv in (["-o", "x", "-D", "/usr"], ["-D", "/usr", "-o", "x"]):
         assert read(argv).get("output") == "/usr/x"

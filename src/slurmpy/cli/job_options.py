@@ -157,6 +157,7 @@ class JobOptions:
                     self.drop(name)
         if "exclusive" in self and "oversubscribe" in self:
             raise self.stop("--exclusive and --oversubscribe options are mutually exclusive", 1, "fatal")
+        self._weigh_task_tres()
         per_task = self.get("tres-per-task", "")
         if "cpu=" in per_task and "cpus-per-task" in self:
             raise self.stop(
@@ -189,6 +190,21 @@ class JobOptions:
             written = self.raw.get(name)
             if name in self and written and written != "none" and not written.startswith("/"):
                 self.values[name] = f"{self.get('chdir')}/{written}"
+
+    def _weigh_task_tres(self) -> None:
+        """Takes out of an inherited SLURM_TRES_PER_TASK what an option of its own says."""
+        if self.origins.get("tres-per-task") != "environment" or "tres-per-task" not in self:
+            return
+        rivals = {"cpu": ("cpus-per-task", "cpus-per-gpu"), "gres/gpu": ("gpus-per-task",)}
+        kept = [
+            part
+            for part in self.values["tres-per-task"].split(",")
+            if not any(name in self for name in rivals.get(part.partition("=")[0].partition(":")[0], ()))
+        ]
+        if kept:
+            self.values["tres-per-task"] = ",".join(kept)
+        else:
+            self.drop("tres-per-task")
 
     def _weaker(self, name: str, other: str) -> bool:
         return RANK[self.origins.get(name, "script")] < RANK[self.origins.get(other, "script")]

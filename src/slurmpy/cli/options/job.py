@@ -80,6 +80,8 @@ class JobCommand(Command):
                 wait = env.get(one.option.env[-1].replace("REQ_SWITCH", "WAIT4SWITCH"))
                 if wait is not None and "@" not in (one.value or ""):
                     one = Given(one.option, f"{one.value}@{wait}", one.origin)
+            elif one.option.name == "distribution" and (one.value or "").lower() == "plane":
+                one = Given(one.option, f"plane={env.get('SLURM_DIST_PLANESIZE', '')}", one.origin)
             kept.append(one)
         return kept
 
