@@ -183,7 +183,10 @@ def of_step(launch: Mapping[str, Any]) -> dict[str, str]:
     tasks = str(sum(tasks_per_node))
     layout = repeated(tasks_per_node)
     nodes, count = launch["nodes"], str(len(tasks_per_node))
+    named = result.get("SLURM_JOB_NAME")  # srun's -J names the step, and its tasks are told that name
     result.update(of_job(launch))
+    if named:
+        result["SLURM_JOB_NAME"] = named
     result.update(
         {
             "SLURM_NNODES": count,
