@@ -346,14 +346,28 @@ def test_a_future_reservation_stops_jobs_that_would_reach_into_it(state: State, 
     reserve(state, name="r", start_time=state.now + 3600, duration=60, users="anna", node_list="n1,n2")
     long = world.submit(state, "-t 90 --wrap true", "bob")
     short = world.submit(state, "-t 30 --wrap true", "bob")
-    assert world.run(state) == []
-    assert [job.job_id for job in backfill.run(state, state.now)] == [short.job_id]
+    assert world.run(state) == [short]
+    assert long.state_description == scheduler.RESERVED
+    assert backfill.run(state, state.now) == []
     assert long.start_time == state.now + 7200
     waiting = world.submit(state, "-t 10 --reservation=r --wrap true", "anna")
     world.run(state)
     assert waiting.state_reason == "Reservation"
     state.now += 3600
     assert waiting in world.run(state)
+
+
+def test_maintenance_of_all_nodes_is_named(state: State, anybody: None) -> None:
+    when = {"start_time": state.now + 3600, "duration": 60, "users": "anna", "flags": ("MAINT",)}
+    reserve(state, name="m", node_list="n1,n2", **when)
+    job = world.submit(state, "-t 90 --wrap true", "bob")
+    world.run(state)
+    assert (job.state_reason, job.state_description) == (
+        "ReqNodeNotAvail", "ReqNodeNotAvail, Reserved for maintenance",
+    )  # fmt: skip
+    busy = [world.submit(state, "-t 30 -n4 -N1 --wrap true", "bob") for _ in range(3)]
+    assert world.run(state) == busy[:2]
+    assert busy[2].state_reason == "Resources"
 
 
 def test_reservation_errors(state: State, anybody: None) -> None:

@@ -67,11 +67,12 @@ def is_active(reservation: Reservation, now: int) -> bool:
 class Barriers:
     """What reservations keep from one job: whole nodes, cores of nodes, and all but the nodes of its own."""
 
-    __slots__ = ("blocked", "closed", "licenses", "within")
+    __slots__ = ("blocked", "closed", "licenses", "maintenance", "within")
 
     def __init__(self) -> None:
         self.closed: set[str] = set()
         self.blocked: dict[str, int] = {}
+        self.maintenance: set[str] = set()  # those of the closed nodes that are for maintenance
         self.within: frozenset[str] | None = None
         self.licenses: dict[str, int] = {}
 
@@ -109,6 +110,8 @@ def barriers(state: State, job: Job, start: int, minutes: int | None) -> Barrier
                 found.blocked[name] = found.blocked.get(name, 0) | reservation._cores.get(name, 0)
             else:
                 found.closed.add(name)
+                if "MAINT" in reservation.flags:
+                    found.maintenance.add(name)
     if own:
         found.within = frozenset(own_nodes) if own_nodes else None
         for name, cores in own_cores.items():

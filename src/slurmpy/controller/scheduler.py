@@ -40,6 +40,7 @@ Key = tuple[int, int, int]
 UNJUDGED = ("None", "", "BeginTime", "Dependency", "JobHeldUser", "JobHeldAdmin", "JobArrayTaskLimit", "Reservation")
 #: reasons found before nodes are looked at, so that the number of nodes is an estimate
 BEFORE_SELECTION = ("Reservation", "ReqNodeNotAvail")
+RESERVED = "ReqNodeNotAvail, May be reserved for other job"
 #: what Slurm says where the nodes that are up could not serve the job even if they were idle
 NODES_DOWN = "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
 
@@ -425,8 +426,8 @@ class _Pass:
             self.reason(job, "Licenses")
             return None
         request = job_request.of(job)
-        # who asks for the same in the same partition fares alike; reservations tell users apart
-        whose = job.user_id if state.reservations or request.exclusive else 0
+        # who asks for the same in the same partition fares alike; reservations tell users and time limits apart
+        whose = (job.user_id, minutes if state.reservations else 0) if state.reservations or request.exclusive else 0
         same = (partition.name, request.key, whose, tuple(sorted(taken)))
         known = self.failed_requests.get(same)
         if known is None:
@@ -440,8 +441,8 @@ class _Pass:
                     return found
                 self.reason(job, extra)
                 return None
-            known = self.refused(job, partition, found)
-            if found == "Resources" and self.make_room(job, partition, fence, closed):
+            known = self.reserved(job, partition, fence, closed) or self.refused(job, partition, found)
+            if known[0] == "Resources" and self.make_room(job, partition, fence, closed):
                 known = ("Resources", "")
             self.failed_requests[same] = known
         self.reason(job, *known)
@@ -467,6 +468,19 @@ class _Pass:
         wanted = {**job._tres_request, "cpu": placement.cpus, "node": len(placement.allocation)}
         return limits.check_start(self.state, job, partition, wanted)
 
+    def reserved(
+        self, job: Job, partition: Partition, fence: reservations.Barriers, closed: set[str]
+    ) -> tuple[str, str] | None:
+        """The reason of a job that would fit if reservations of others were not: it holds up nobody behind it."""
+        if not (fence.closed or fence.blocked) or fence.within is not None:
+            return None
+        found = select.place(self.state, job, partition, self.now, closed=closed - fence.closed)
+        if isinstance(found, str):
+            return None
+        if fence.maintenance.issuperset(partition._node_names):
+            return "ReqNodeNotAvail", "ReqNodeNotAvail, Reserved for maintenance"
+        return "ReqNodeNotAvail", RESERVED
+
     def refused(self, job: Job, partition: Partition, answer: str) -> tuple[str, str]:
         state = self.state
         if answer != "ReqNodeNotAvail":
@@ -478,7 +492,7 @@ class _Pass:
         down = [name for name in request.required if name in state.nodes and _is_down(state.nodes[name])]
         if down:
             return "ReqNodeNotAvail", f"ReqNodeNotAvail, UnavailableNodes:{hostlist.compress(down)}"
-        return "ReqNodeNotAvail", "ReqNodeNotAvail, May be reserved for other job"
+        return "ReqNodeNotAvail", RESERVED
 
     def block(self, job: Job, partition: Partition, request: job_request.Request, reason: str) -> None:
         """A job that waits for resources holds up those behind it: only the nodes it names, or its whole partition."""
