@@ -105,7 +105,7 @@ ALONE = (
 )
 SHOW = (
     *("errnumstr", "quiet", "schedloglevel", "show-hostlist", "show-hostlist-dup", "show-hostlistsorted"),
-    *("show-hostnames", "show-hostnames-env", "show-hostnames-env2", "show-topoconf", "version", "hugepages"),
+    *("show-hostnames", "show-hostnames-env", "show-hostnames-env2", "show-topoconf", "hugepages"),
     *("show-bbstat", "show-burstbuffer", "show-dwstat", "show-federation", "show-frontend", "show-topology"),
 )
 

@@ -26,7 +26,7 @@ from slurmpy.rpc.log import log
 
 START_LIMIT = 30.0
 #: How long the first command may wait for slurmdbd, which takes the longest to load.
-BOOKS_LIMIT = 0.5
+BOOKS_LIMIT = 0.8
 PR_SET_PDEATHSIG = 1
 
 
@@ -52,15 +52,22 @@ class Supervisor:
     # -- starting ------------------------------------------------------------------------------------------------
 
     def preload(self) -> None:
-        """Imports the daemons once, for all the processes that are forked from here."""
+        """Imports the daemons once, for all the processes that are forked from here.
+
+        slurmdbd, which has the most to load after that, is forked before the others are imported.
+        """
         import slurmpy.accounting.main as dbd
+
+        self._outlive()
+        books = Child("slurmdbd", lambda: dbd.run(["-D", "-f", self.directory["slurmdbd.conf"]]))
+        os.close(self.spawn(books))
         import slurmpy.controller.main as ctld
         import slurmpy.node.main as node
 
         conf = self.directory.conf
         names = [name for line in self.conf.nodes for name in line.names()]
         self.children = [
-            Child("slurmdbd", lambda: dbd.run(["-D", "-f", self.directory["slurmdbd.conf"]])),
+            books,
             Child("slurmctld", lambda: ctld.run(["-D", "-f", conf])),
             *(Child(f"slurmd-{n}", lambda n=n: node.run(["-D", "-f", conf, "-N", n])) for n in names),  # type: ignore[misc]
         ]
@@ -94,9 +101,8 @@ class Supervisor:
 
     def start(self) -> str:
         """Starts everything; "" or the reason why it does not run."""
-        self._outlive()
-        waiting = {self.spawn(child): child for child in self.children}
-        needed = {f for f, child in waiting.items() if child.name != "slurmdbd"}  # jobs run without their books
+        waiting = {self.spawn(child): child for child in self.children if not child.pid}
+        needed = set(waiting)  # slurmdbd is not among them: jobs run without their books
         end = time.monotonic() + START_LIMIT
         selector = selectors.DefaultSelector()
         for reader in waiting:
