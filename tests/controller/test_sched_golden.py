@@ -354,8 +354,32 @@ MORE_REFUSALS = (
         "Invalid generic resource (gres) specification",
         "--gpus-per-socket option requires --sockets-per-node specification",
     ),
+    ("-p ''", "Invalid partition name specified", "invalid partition specified: (null)"),
+    ("-p ,", "Invalid partition name specified", "invalid partition specified: (null)"),
+    (
+        "--mem-per-gpu=2",
+        "Invalid generic resource (gres) specification",
+        "Requested mem_per_tres=gres/gpu:2 but did not request any GPU.",
+    ),
+    ("-d singleton -N100", "Requested node configuration is not available", ""),
+    ("--begin=now+1hour -N100", "Requested node configuration is not available", ""),
+    ("-d afternotok:999999", "Job dependency problem", ""),
+    ("-d afterany:999999,afterok:999998", "Job dependency problem", ""),
     ("-A ''", "Invalid account or account/partition combination specified", ""),
 )
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["-H -N100", "-d after:999999", "-d afterany:999999", "-d aftercorr:999999", "-d after:999999+5", "--gpus=0",
+     "--gres=gpu:0", "-d afterburstbuffer:999999"],
+)  # fmt: skip
+def test_what_the_real_one_accepts(clusters: dict[bool, State], options: str) -> None:
+    state = clusters[False]
+    job = world.submit(state, f"{options} --wrap true", "anna")
+    assert job.dependency == ""
+    state.remove_job(job)
+    limits.on_end(state, job)
 
 
 @pytest.mark.parametrize(("options", "expected", "said"), MORE_REFUSALS)

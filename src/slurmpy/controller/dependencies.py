@@ -50,13 +50,18 @@ def parse(state: State, text: str | None, job_id: int = 0) -> tuple[Entry, ...]:
         if kind not in JOB_KINDS or not ids:
             raise SlurmError("ESLURM_DEPENDENCY")
         for item in ids.split(":"):
-            entries.append(_job_entry(state, kind, item, either, job_id))
+            entry = _job_entry(state, kind, item, either, job_id)
+            if entry is not None:
+                entries.append(entry)
+            elif either:
+                return ()  # that one is fulfilled, and one is enough
     if job_id:
         _refuse_circles(state, job_id, entries)
     return tuple(entries)
 
 
-def _job_entry(state: State, kind: str, item: str, either: bool, job_id: int) -> Entry:
+def _job_entry(state: State, kind: str, item: str, either: bool, job_id: int) -> Entry | None:
+    """One entry; None for a job that is not known, and so has ended long ago, where its end is all that counts."""
     item = item.split("(", 1)[0]
     number, plus, minutes = item.partition("+")
     number, underscore, task_text = number.partition("_")
@@ -70,16 +75,24 @@ def _job_entry(state: State, kind: str, item: str, either: bool, job_id: int) ->
         elif task_text.isdigit():
             task = int(task_text)
             if state.find_task(wanted, task) is None:
-                raise SlurmError("ESLURM_DEPENDENCY")
+                _refuse_unknown(kind)
+                return None
         else:
             raise SlurmError("ESLURM_DEPENDENCY")
     elif wanted in state.by_array:
         task = ALL_TASKS
     if wanted not in state.jobs and wanted not in state.by_array:
-        raise SlurmError("ESLURM_DEPENDENCY")
+        _refuse_unknown(kind)
+        return None
     if wanted == job_id:
         raise SlurmError("ESLURM_DEPENDENCY")
     return (kind, wanted, task, int(minutes) if plus else 0, UNFULFILLED, either)
+
+
+def _refuse_unknown(kind: str) -> None:
+    """Of a job that nobody knows it cannot be said whether it succeeded: raise ESLURM_DEPENDENCY if that counts."""
+    if kind in ("afterok", "afternotok"):
+        raise SlurmError("ESLURM_DEPENDENCY")
 
 
 def _refuse_circles(state: State, job_id: int, entries: list[Entry]) -> None:

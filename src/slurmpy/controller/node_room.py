@@ -234,7 +234,7 @@ def _gres_tasks(node: Node, request: Request, tasks: int, empty: bool) -> int:
     for name, kind, count in request.gres_per_task:
         if count:
             tasks = min(tasks, count_of(node, name, kind) // count)
-    for name, kind, _ in request.gres_per_job:
-        if not request.gres_per_node and not count_of(node, name, kind):
+    for name, kind, count in request.gres_per_job:
+        if count and not request.gres_per_node and not count_of(node, name, kind):
             return 0
     return tasks

@@ -22,7 +22,7 @@ def find(state: State, text: str | None) -> tuple[Partition, ...]:
 
     Raises ESLURM_INVALID_PARTITION_NAME (with Slurm's word on which) or ESLURM_DEFAULT_PARTITION_NOT_SET.
     """
-    if not text:
+    if text is None:
         default = state.partitions.get(state.default_partition)
         if default is None:
             raise SlurmError("ESLURM_DEFAULT_PARTITION_NOT_SET")
@@ -39,7 +39,8 @@ def find(state: State, text: str | None) -> tuple[Partition, ...]:
         if partition not in found:
             found.append(partition)
     if not found:
-        raise SlurmError("ESLURM_INVALID_PARTITION_NAME")
+        nothing: dict[str, object] = {"user_message": "invalid partition specified: (null)"}
+        raise SlurmError("ESLURM_INVALID_PARTITION_NAME", data=nothing)
     return tuple(found)
 
 

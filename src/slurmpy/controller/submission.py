@@ -94,7 +94,7 @@ def build_job(
     _check_texts(desc)
     _check_permissions(state, desc, uid, user)
     partitions = partition_access.find(state, desc.partition)
-    if not desc.partition:
+    if desc.partition is None:
         flags |= {"USING_DEFAULT_PARTITION", "PARTITION_ASSIGNED"}
         for one in reservations.requested(state, desc.reservation):
             if one.partition:  # the reservation's partition stands for the default one
@@ -140,7 +140,8 @@ def build_job(
     job.tres_req_str = job_sizes.show(job._tres_request)
     partition_access.enforce(state, job, partitions)
     limits.check_submit(state, job)
-    _check_possible(state, job, partitions, now)
+    if not job.hold:
+        _check_possible(state, job, partitions, now)
     if job.hold:
         job_sizes.show_estimate(state, job)
         job.flags = order_flags((*job.flags, "DEPENDENT"))  # so Slurm marks what is held at submission
@@ -470,9 +471,10 @@ def set_gres(state: State, job: Job, desc: JobDescriptor) -> None:
         gpus = [count for name, _, count in per_task if name == "gpu"]
         if gpus and not job.tres_bind:
             job.tres_bind = f"gres/gpu:per_task:{gpus[0]}"
-    if job.cpus_per_tres and "gres/" in job.cpus_per_tres and "gpu" not in (devices or ""):
-        message = f"Requested cpus_per_tres={job.cpus_per_tres} but did not request any GPU."
-        raise SlurmError("ESLURM_INVALID_GRES", data={"user_message": message})
+    for name, text in (("cpus_per_tres", job.cpus_per_tres), ("mem_per_tres", job.memory_per_tres)):
+        if "gres/" in text and "gpu" not in (devices or ""):
+            message = f"Requested {name}={text} but did not request any GPU."
+            raise SlurmError("ESLURM_INVALID_GRES", data={"user_message": message})
 
 
 #: what --tres-bind may say of a kind of device
