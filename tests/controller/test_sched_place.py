@@ -102,6 +102,8 @@ REAL = {
     "--mem=15000 -N2": (2, "n1:0/15000 n2:0/15000"),
     "-B 2:2:1 -n4": (4, "n1:0-3/2000"),
 }
+
+
 @pytest.mark.parametrize("options", REAL)
 def test_placement_equals_the_real_one(state: State, options: str) -> None:
     job = world.submit(state, f"{options} --wrap true")

@@ -97,9 +97,7 @@ def test_the_default_distribution_shows(state: State) -> None:
 
 def test_arbitrary_distribution_follows_the_list(state: State) -> None:
     job = job_of(state, "-N2 -n8 --ntasks-per-node=4")
-    layout = steps_layout.place(
-        state, job, step(job, tasks=4, required_nodes="n2,n1,n1,n2", distribution="arbitrary")
-    )
+    layout = steps_layout.place(state, job, step(job, tasks=4, required_nodes="n2,n1,n1,n2", distribution="arbitrary"))
     assert layout.nodes == ("n1", "n2")
     assert layout.task_ids == ((1, 2), (0, 3))
 

@@ -85,9 +85,7 @@ def submit(state: State, command: str, user: str = "root", now: int = 0) -> Job:
     gid = 5000 if uid else 0
     desc = describe(command)[0]
     group = "science" if uid else "root"
-    job = submission.build_job(
-        state, desc, (uid, gid, user), now, groups=lambda: frozenset({group}), group_name=group
-    )
+    job = submission.build_job(state, desc, (uid, gid, user), now, groups=lambda: frozenset({group}), group_name=group)
     return enter(state, job)
 
 

@@ -302,17 +302,13 @@ def _at_limit(line: scheduler.Queue, job: Job) -> bool:
     return bool(job.array_max_tasks) and len(line.running_tasks.get(job.array_job_id, ())) >= job.array_max_tasks
 
 
-def _top(
-    lists: dict[scheduler.Lane, list[scheduler.Key]], count: int
-) -> list[tuple[scheduler.Key, scheduler.Lane]]:
+def _top(lists: dict[scheduler.Lane, list[scheduler.Key]], count: int) -> list[tuple[scheduler.Key, scheduler.Lane]]:
     """The first entries of the whole queue, without sorting all of it."""
     heads = [[(key, lane) for key in entries[:count]] for lane, entries in lists.items()]
     return list(islice(heapq.merge(*heads), count))
 
 
-def _begin(
-    state: State, line: scheduler.Queue, job: Job, placement: Placement, partition: Partition, now: int
-) -> Job:
+def _begin(state: State, line: scheduler.Queue, job: Job, placement: Placement, partition: Partition, now: int) -> Job:
     if job._array_tasks is not None:
         record = arrays.split(state, job, arrays.first_task(job))
         state.dirty_queue.pop(record.job_id, None)

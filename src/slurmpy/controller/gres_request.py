@@ -42,9 +42,7 @@ def node_total(node: Node, name: str, kind: str) -> int:
 
 def node_free(node: Node, name: str, kind: str) -> int:
     """How many of the kind no job holds."""
-    return sum(
-        _free_count(node, entry) for entry in node._gres if entry[0] == name and (not kind or entry[1] == kind)
-    )
+    return sum(_free_count(node, entry) for entry in node._gres if entry[0] == name and (not kind or entry[1] == kind))
 
 
 def _free_count(node: Node, entry: tuple[str, str, int, tuple[int, ...]]) -> int:

@@ -65,9 +65,7 @@ def _task_tres(job: Job, desc: JobDescriptor, flags: set[str]) -> None:
     if desc.tres_per_task:
         devices, cpus = job_request.split_task_tres(desc.tres_per_task)
         others = [
-            item
-            for item in desc.tres_per_task.split(",")
-            if item and not item.startswith(("cpu=", "gres", "cpu:"))
+            item for item in desc.tres_per_task.split(",") if item and not item.startswith(("cpu=", "gres", "cpu:"))
         ]
     if desc.cpus_per_task is not None:
         if desc.cpus_per_task == 0:

@@ -67,7 +67,7 @@ def cpus_per_core(node: Node) -> int:
 
 
 def fits_ever(node: Node, request: Request, counts_memory: bool = True) -> str:
-    """"" if the empty node satisfies the request's demands on each node, else what is wrong: cpus, memory, ..."""
+    """ "" if the empty node satisfies the request's demands on each node, else what is wrong: cpus, memory, ..."""
     threads = cpus_per_core(node)
     usable = min(threads, request.threads) if request.threads else threads
     if request.tasks_per_core:

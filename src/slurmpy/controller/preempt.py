@@ -14,7 +14,7 @@ MODES = ("CANCEL", "REQUEUE", "SUSPEND")
 
 
 def enabled(state: State) -> str:
-    """"qos", "partition_prio" or "" (PreemptType)."""
+    """ "qos", "partition_prio" or "" (PreemptType)."""
     kind = str(state.conf.PreemptType or "").rpartition("/")[2]
     return kind if kind in ("qos", "partition_prio") else ""
 
@@ -94,9 +94,7 @@ def find(
         if not isinstance(found, str):
             needed = set(found.allocation)
             return [
-                (one, mode_for(state, one))
-                for one in chosen
-                if needed & set(one._allocation) and one not in pending
+                (one, mode_for(state, one)) for one in chosen if needed & set(one._allocation) and one not in pending
             ]
     return []
 

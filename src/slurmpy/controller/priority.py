@@ -143,9 +143,19 @@ def factor_rows(state: State, job: Job, now: int) -> list[tuple[Any, ...]]:
         found = factors(state, job, now, partition)
         rows.append(
             (
-                job.job_id, partition_name, job.user_name, job.user_id, job.account, job.qos, job.cluster, job.nice,
-                job.site_factor, compute(state, job, now, partition), "",
-                *(found[name] for name in WEIGHTS), *(found[name] * weights[name] for name in WEIGHTS),
+                job.job_id,
+                partition_name,
+                job.user_name,
+                job.user_id,
+                job.account,
+                job.qos,
+                job.cluster,
+                job.nice,
+                job.site_factor,
+                compute(state, job, now, partition),
+                "",
+                *(found[name] for name in WEIGHTS),
+                *(found[name] * weights[name] for name in WEIGHTS),
             )
         )
     return rows

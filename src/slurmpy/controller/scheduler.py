@@ -432,9 +432,7 @@ class _Pass:
         known = self.failed_requests.get(same)
         if known is None:
             closed = fence.closed | self.closed | taken if self.closed or taken else fence.closed
-            found = select.place(
-                state, job, partition, now, closed=closed, blocked=fence.blocked, within=fence.within
-            )
+            found = select.place(state, job, partition, now, closed=closed, blocked=fence.blocked, within=fence.within)
             if not isinstance(found, str):
                 extra = self.limits_after(job, partition, found)
                 if not extra:

@@ -92,7 +92,7 @@ def place(
     if only_up:
         names = tuple(name for name in names if table[name].is_up)
     if partition.lln or rule.least_loaded:
-        names = tuple(sorted(names, key=lambda name: (table[name]._cpus_used / max(1, table[name].cpus))))
+        names = tuple(sorted(names, key=lambda name: table[name]._cpus_used / max(1, table[name].cpus)))
     if request.required:
         for name in request.required:
             node = table.get(name)
@@ -105,9 +105,7 @@ def place(
     wishes = (request.prefer, request.constraint) if request.prefer is not None and not empty else (request.constraint,)
     for overlap in (False, True) if sharing else (False,):
         for wish in wishes:
-            found = _try(
-                job, request, partition, rule, table, names, closed, blocked, within, empty, wish, overlap
-            )
+            found = _try(job, request, partition, rule, table, names, closed, blocked, within, empty, wish, overlap)
             if found is not None:
                 return found
     return "Resources"
