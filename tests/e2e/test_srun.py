@@ -7,6 +7,10 @@ import re
 import signal
 import subprocess
 
+import pytest
+
+from .test_main_job import until
+
 
 def test_output_and_exit_code_come_back(pocket):
     done = pocket.run("srun", "-n2", "sh", "-c", "echo out; echo err >&2; exit $((3 + SLURM_PROCID))")
@@ -105,6 +109,17 @@ def test_a_step_in_an_allocation_and_its_environment(pocket):
     )
     job, *rest = out.splitlines()
     assert sorted(rest) == sorted(f"{task}: {value}" for task in range(3) for value in (job, "0"))
+
+
+@pytest.mark.parametrize("command", ["salloc", "srun"])
+def test_an_allocation_goes_with_its_owner_even_by_kill_9(pocket, command):
+    name = f"bound-{os.getpid()}-{command}"
+    process = pocket.popen(command, "-J", name, "-n1", "cat", stderr=subprocess.DEVNULL, stdin=subprocess.PIPE)
+    assert until(lambda: pocket.ok("squeue", "-h", "-n", name, "-o", "%t"), lambda out: out == "R\n") == "R\n"
+    process.kill()
+    process.wait()
+    process.stdin.close()  # so that cat, which salloc leaves behind here, ends
+    assert until(lambda: pocket.ok("squeue", "-h", "-n", name, "-o", "%t"), lambda out: out == "") == ""
 
 
 def test_salloc_gives_back_what_the_command_returns_and_the_allocation(pocket):

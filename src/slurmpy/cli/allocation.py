@@ -70,14 +70,16 @@ class Waiter:
         if self.job_id and not self.granted:
             raise Interrupted(number)
 
-    def wait(self, jobs: Sequence[JobDescriptor]) -> Allocation:
-        """The allocation. Raises Stop if it is refused, cancelled, not there in time, or a signal ends the wait."""
+    def wait(self, jobs: Sequence[JobDescriptor], bound: bool = True) -> Allocation:
+        """The allocation. Raises Stop if it is refused, cancelled, not there in time, or a signal ends the wait.
+
+        `bound`: the allocation goes with this process, also if that is killed."""
         before = {number: signal.signal(number, self._on_signal) for number in ENDING_SIGNALS}
         limit = jobs[0].immediate
         if limit is not None and limit > 1:
             before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_signal)
         try:
-            return self._wait(jobs, limit)
+            return self._wait(jobs, limit, bound)
         except Interrupted as interrupted:
             raise self._give_up(interrupted.number) from None
         finally:
@@ -86,11 +88,12 @@ class Waiter:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _wait(self, jobs: Sequence[JobDescriptor], limit: int | None) -> Allocation:
+    def _wait(self, jobs: Sequence[JobDescriptor], limit: int | None, bound: bool) -> Allocation:
         if len(jobs) == 1:
             args: dict[str, Any] = {"description": jobs[0].to_wire()}
         else:
             args = {"descriptions": tuple(job.to_wire() for job in jobs)}
+        args["bound"] = bound
         if any(job.hold for job in jobs):
             self.messages.info("Job is in held state, pending scheduler release")
         stream = self.cluster.events("allocate_resources", args)

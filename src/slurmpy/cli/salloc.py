@@ -56,7 +56,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     request.own_cluster(first, cluster)
     began = time.monotonic()
     waiter = allocation.Waiter(cluster, "salloc", messages, env)
-    granted = waiter.wait(jobs)
+    granted = waiter.wait(jobs, bound="no-shell" not in first)
     wanted = "always" if "bell" in first else "never" if "no-bell" in first else None
     allocation.bell(began, wanted, time.monotonic())
     messages.info(f"Granted job allocation {granted.job_id}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,9 @@ from slurmpy.controller.submit import descriptions, enter, withdraw
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.states import JobState
 
+#: A process closes its connection a moment before it has ended.
+OWNER_GRACE = 0.5
+
 if TYPE_CHECKING:
     from slurmpy.controller.control import Controller
     from slurmpy.rpc.server import Peer
@@ -18,8 +23,11 @@ if TYPE_CHECKING:
 
 async def allocate_resources(ctl: Controller, peer: Peer, args: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
     """A stream: {"job_id", "granted": False, "state_reason"} if it has to wait, {"granted": True, "job": allocation},
-    then events of the job ("timeout", "revoked", "node_fail", "signal", "requeued", ...) up to its end."""
+    then events of the job ("timeout", "revoked", "node_fail", "signal", "requeued", ...) up to its end.
+
+    With ``bound`` the allocation goes with the process that asked, however that ends (kill -9, too)."""
     descs = descriptions(args)
+    owner = _handle_of(peer) if args.get("bound") else None
     new = enter(ctl, peer, descs, batch=False)
     leader = new[0]
     with ctl.events.subscribe(*(job.job_id for job in new)) as queue:
@@ -56,7 +64,7 @@ async def allocate_resources(ctl: Controller, peer: Peer, args: dict[str, Any]) 
                     continue
                 yield event
         finally:
-            _caller_gone(ctl, leader)
+            _caller_gone(ctl, new, owner)
 
 
 def _give_up(ctl: Controller, new: list[Job]) -> None:
@@ -66,8 +74,36 @@ def _give_up(ctl: Controller, new: list[Job]) -> None:
             ends.end_waiting(ctl, job, JobState.CANCELLED)
 
 
-def _caller_gone(ctl: Controller, leader: Job) -> None:
-    """Who asked is gone. The job stays, as in Slurm, unless InactiveLimit says for how long it may be idle."""
+def _handle_of(peer: Peer) -> int | None:
+    """A descriptor of the process that asks, on which its end can be seen; None if it is on another host."""
+    if peer.pid is None:
+        return None
+    try:
+        return os.pidfd_open(peer.pid)
+    except OSError:
+        return None
+
+
+def _owner_ended(ctl: Controller, new: list[Job], owner: int) -> None:
+    """The connection has gone a moment ago: was that because the process has ended?"""
+    ended = bool(select.select([owner], [], [], 0)[0])
+    os.close(owner)
+    if not ended or ctl.stopping:
+        return
+    ctl.now()
+    for job in new:
+        if job.is_pending:
+            ends.end_waiting(ctl, job, JobState.CANCELLED)
+        elif job.is_running and not job.is_completing:
+            ends.tell_to_end(ctl, job, "cancelled")
+    ctl.changed()
+
+
+def _caller_gone(ctl: Controller, new: list[Job], owner: int | None) -> None:
+    """Who asked is gone. A bound job goes, too; others stay, as in Slurm, unless InactiveLimit says how long."""
+    if owner is not None:
+        ctl.later(OWNER_GRACE, lambda: _owner_ended(ctl, new, owner))
+    leader = new[0]
     limit = int(ctl.conf.InactiveLimit or 0)
     if limit and leader.is_running and not ctl.stopping:
         ctl.at("inactive", leader.job_id, ctl.now() + limit)

@@ -114,6 +114,10 @@ class Controller:
             log.exception(f"{key[0]} {key[1]}", error)
         self.changed()
 
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Calls something once, if slurmctld lives that long."""
+        self._loop.call_later(seconds, call)
+
     # ---------------------------------------------------------------- turns
 
     def changed(self, hurry: bool = True) -> None:
