@@ -12,6 +12,7 @@ from slurmpy.cli.options.sbatch import COMMAND
 from slurmpy.conf import slurm_conf
 from slurmpy.controller import cluster, dependencies, limits, scheduler, select, submission
 from slurmpy.controller.state import Job, State
+from slurmpy.core.records.base import INFINITE
 from slurmpy.core.records.description import JobDescriptor
 from slurmpy.core.states import JobState, NodeState
 
@@ -110,7 +111,7 @@ def run(state: State, now: int = 0) -> list[Job]:
 
 def began(state: State, job: Job, now: int) -> None:
     job.start_time = now
-    job._end_limit = scheduler.end_of(job, now)
+    job._end_limit = now + job.time_limit * 60 if job.time_limit not in (None, INFINITE) else 0
     job.end_time = job._end_limit
     state.set_job_state(job, JobState.RUNNING)
 

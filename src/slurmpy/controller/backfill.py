@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import arrays, job_request, licenses, limits, reservations, scheduler, select
+from slurmpy.controller import arrays, job_request, licenses, limits, reservations, scheduler, select, starting
 from slurmpy.controller.state import Node
 from slurmpy.core import hostlist
 from slurmpy.core.errors import SlurmError
@@ -321,7 +321,7 @@ def _begin(state: State, line: scheduler.Queue, job: Job, placement: Placement, 
         if _at_limit(line, record) and record is not job:
             state.requeue_look(job)
     _flag(record)
-    scheduler.start(state, record, placement, partition, now, by="Backfill")
+    starting.start(state, record, placement, partition, now, by="Backfill")
     return record
 
 
