@@ -266,9 +266,9 @@ def test_live_jobs_are_where_and_why_the_real_ones_are(tmp_path: Path, known_use
             select.suspend(state, suspended)
             state.set_job_state(suspended, JobState.SUSPENDED)
         elif name == "special":
-            # it was requeued there, and still completing when the others came: its core is taken all the while
-            special = ours.pop(name)
-            assert state.jobs[special].nodes == "n2"
+            special = state.jobs[ours.pop(name)]
+            assert special.nodes == "n2"
+            world.end(state, special)
         elif name == "heldadmin":
             job = state.jobs[ours[name]]
             job.hold, job.priority, job._hold_admin = True, 0, True
@@ -301,9 +301,7 @@ def test_live_jobs_are_where_and_why_the_real_ones_are(tmp_path: Path, known_use
     assert parts[0].is_running
     assert parts[1].state_reason == "DependencyNeverSatisfied"
     assert parts[2].state_reason == "Dependency"
-    # by the time of that capture, these two had ended
-    world.end(state, parts[0])
-    world.end(state, state.jobs[special])
+    world.end(state, parts[0])  # it had ended by the time of that capture
     for row in world.captures("scontrol"):
         if row["name"].endswith("json-show-node"):
             nodes = {node["name"]: node for node in json.loads(row["out"])["nodes"]}

@@ -150,12 +150,13 @@ class Plan:
         """The nodes from the moment of that index until `end`: less what planned jobs begin to use in between."""
         moment = self.moments[at]
         # jobs of about the same length share the answer: the next planned start is what counts
-        until = next((start for start in sorted({one[0] for one in self.planned}) if start >= end), end)
+        reach = end + self.resolution  # moments are rounded up: a planned job may really start that much earlier
+        until = next((start for start in sorted({one[0] for one in self.planned}) if start >= reach), reach)
         known = self.windows.get((moment, until))
         if known is not None:
             return known
         view = self.view(at)
-        later = [(placement, job) for start, _, placement, job in self.planned if moment < start < end]
+        later = [(placement, job) for start, _, placement, job in self.planned if moment < start < reach]
         if later:
             view = View(self.state.nodes, dict(view.own))
             for placement, job in later:
@@ -263,7 +264,11 @@ def run(state: State, now: int) -> list[Job]:
             per_user[job.user_id] = per_user.get(job.user_id, 0) + 1
             if per_user[job.user_id] > per_user_limit:
                 continue
-        if limits.check_start(state, job, partition) or (job._licenses and not licenses.available(state, job)):
+        reason = limits.check_start(state, job, partition)
+        if reason:
+            _note_size(plan, job, partition, reason)
+            continue
+        if job._licenses and not licenses.available(state, job):
             continue
         until = now if full else horizon
         while True:
@@ -296,6 +301,16 @@ def _mark_planned(state: State, planned: set[str]) -> None:
             node.state = node.state | NodeState.PLANNED if name in planned else node.state & ~NodeState.PLANNED
             state.touch_node(node, stored=False)
     state.__dict__["_planned_nodes"] = frozenset(planned)
+
+
+def _note_size(plan: Plan, job: Job, partition: Partition, reason: str) -> None:
+    """How many nodes a job would have that a limit on TRES keeps waiting: Slurm finds them before it asks the limit."""
+    if scheduler.counts_jobs(reason) or job.max_nodes:
+        return
+    found = plan.first_start(job, partition, plan.now)
+    if found is not None and job.node_count != len(found[1].allocation):
+        job.node_count = len(found[1].allocation)
+        plan.state.touch_job(job)
 
 
 def _at_limit(line: scheduler.Queue, job: Job) -> bool:

@@ -288,12 +288,17 @@ def _flag(job: Job, flag: str, wanted: bool) -> None:
         job.flags = order_flags((*job.flags, flag) if wanted else (one for one in job.flags if one != flag))
 
 
+def counts_jobs(reason: str) -> bool:
+    """Is it a limit on the number of jobs, which is looked at before nodes are?"""
+    return reason.endswith(("JobsLimit", "JobsPerUserLimit", "JobsPerAccountLimit"))
+
+
 def set_reason(state: State, job: Job, reason: str, description: str = "") -> None:
     """Say why the job waits; nothing happens where that is known already."""
     if job.state_reason != reason or job.state_description != description:
         if reason.startswith("JobHeld") and job.state_reason == reason:
             return  # its description says more (requeued in held state)
-        if reason.startswith(BEFORE_SELECTION) or reason.endswith(("JobsLimit", "JobsPerUserLimit")):
+        if reason.startswith(BEFORE_SELECTION) or counts_jobs(reason):
             job_sizes.show_estimate(state, job)
         elif not reason.startswith("JobHeld"):
             job_sizes.show_asked(job)
@@ -450,7 +455,7 @@ class _Pass:
         """A limit keeps the job waiting. Those on TRES are looked at when nodes were found: it shows how many."""
         known = job.state_reason == reason
         self.reason(job, reason)
-        if not known and not reason.endswith(("JobsLimit", "JobsPerUserLimit", "JobsPerAccountLimit")):
+        if not known and not counts_jobs(reason):
             fence = reservations.barriers(self.state, job, self.now, job.time_limit)
             found = select.place(
                 self.state, job, partition, self.now, closed=fence.closed, blocked=fence.blocked, within=fence.within
