@@ -56,7 +56,6 @@ def set_by_partition(state: State, job: Job, now: int) -> None:
         if partition is not None:
             pairs.append((name, compute(state, job, now, partition)))
     job.priority_by_partition = tuple(pairs)
-    job.priority = max((value for _, value in pairs), default=job.priority)
 
 
 def in_partition(state: State, job: Job, name: str) -> int:
@@ -68,12 +67,18 @@ def in_partition(state: State, job: Job, name: str) -> int:
             return value
     weight = int(state.conf.PriorityWeightPartition or 0)
     most = _totals(state)["partition"]
-    asked = job._request.partition if job._request is not None else None
-    first = state.partitions.get((asked or "").split(",")[0].strip())
+    first = _first_asked(state, job)
     other = state.partitions.get(name)
     if not weight or not most or first is None or other is None or is_basic(state):
         return job.priority
     return max(1, job.priority + int(weight * (other.priority_job_factor - first.priority_job_factor) / most))
+
+
+def _first_asked(state: State, job: Job) -> Partition | None:
+    """The partition whose factor counts in the job's own priority: the first that it named."""
+    asked = job._request.partition if job._request is not None else None
+    first = state.partitions.get((asked or "").split(",")[0].strip())
+    return first or state.partitions.get(job._partitions[0] if job._partitions else job.partition)
 
 
 def factors(state: State, job: Job, now: int, partition: Partition | None = None) -> dict[str, float]:
@@ -81,7 +86,7 @@ def factors(state: State, job: Job, now: int, partition: Partition | None = None
     conf = state.conf
     totals = _totals(state)
     if partition is None:
-        partition = state.partitions.get(job._partitions[0] if job._partitions else job.partition)
+        partition = _first_asked(state, job)
     max_age = int(conf.PriorityMaxAge or 604800)
     since = job.accrue_time or (job.eligible_time if job.eligible_time and job.eligible_time <= now else 0)
     age = min(1.0, max(0, now - since) / max_age) if since else 0.0

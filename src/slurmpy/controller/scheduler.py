@@ -148,7 +148,6 @@ def reset_for_requeue(state: State, job: Job) -> None:
     job.tres_alloc_str = job.nodes = job.batch_host = job.scheduled_nodes = ""
     job.gres_detail = ()
     job.job_resources = None
-    job.billable_tres = None
     job.preemptable_time = 0
     job_request.forget(job)
 

@@ -147,6 +147,7 @@ def build_job(
         job.flags = order_flags((*job.flags, "DEPENDENT"))  # so Slurm marks what is held at submission
     else:
         job.priority = priority.compute(state, job, now, partitions[0])
+        priority.set_by_partition(state, job, now)
     return job
 
 
