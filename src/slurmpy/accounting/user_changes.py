@@ -202,7 +202,7 @@ def modify_users(books: Books, args: Mapping[str, Any], actor: str, now: int) ->
     if changed and set(changes) == {"default_wckey"}:
         named = [k for k in books.wckeys.values() if k.user in changed and k.name == changes["default_wckey"]]
         for key in sorted(named, key=lambda one: (one.cluster, one.id)):
-            books.log("MsgType=1456", actor, f"id_wckey='{key.id}'", "is_def=1", now)
+            books.log("MsgType=1456", actor, f"id_wckey='{key.id}'", "is_def=1", now, key.cluster)
     elif changed:
         condition = " || ".join(f"name='{name}'" for name in changed)
         info = ", ".join(f"{key}='{value}'" for key, value in changes.items())

@@ -63,11 +63,10 @@ def _one_place(column: str, name: str) -> dict[str, Any]:
 _RUN = ("start_time", "end_time", "suspended")
 _STEP_JOB_ID = ("step_id", "step_het_comp", *(f"job.{name}" for name in cells.JOB_ID))
 _PATH = tuple(cells.PATH_NEEDS)
-_STEP_PATH = tuple(f"job.{name}" for name in cells.PATH_NEEDS)
 
 
 def _files(name: str) -> dict[str, Any]:
-    return {"job": ((name, *_PATH), cells.path), "step": ((name, *_STEP_PATH), cells.path)}
+    return {"job": ((name, *_PATH), cells.path)}  # steps show none
 
 
 FIELDS: tuple[Field, ...] = (
