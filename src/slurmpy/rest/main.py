@@ -213,6 +213,9 @@ def _remove_stale(path: str) -> None:
 def _serve(settings: Settings) -> int:
     import asyncio
     import logging
+    import signal
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the loop listens to it
 
     import uvicorn
 
