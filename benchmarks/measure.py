@@ -18,8 +18,12 @@ class Side:
     def argv(self, *command: str) -> list[str]:
         return [*self.prefix, *command]
 
-    def run(self, *command: str, check: bool = True) -> Result:
-        """One run; standard output is kept, standard error is not."""
+    def run(self, *command: str, check: bool = True, keep: bool = True) -> Result:
+        """One run; standard error is thrown away, standard output, too, unless `keep`.
+
+        The largest resident size of a process begins with that of the one that started it, so this one must stay small:
+        figures below about 15 MiB say nothing.
+        """
         reader, writer = os.pipe()
         argv = self.argv(*command)
         begin = time.perf_counter()
@@ -35,21 +39,23 @@ class Side:
             finally:
                 os._exit(127)
         os.close(writer)
-        pieces = []
-        while piece := os.read(reader, 1 << 20):
-            pieces.append(piece)
+        pieces, size = [], 0
+        while piece := os.read(reader, 1 << 17):
+            size += len(piece)
+            if keep:
+                pieces.append(piece)
         os.close(reader)
         _, status, usage = os.wait4(pid, 0)
         took = time.perf_counter() - begin
         code = os.waitstatus_to_exitcode(status)
         if check and code:
             raise RuntimeError(f"{self.name}: {shlex.join(argv)}: exit code {code}")
-        return Result(took, usage.ru_maxrss / 1024, b"".join(pieces), code)
+        return Result(took, usage.ru_maxrss / 1024, b"".join(pieces), code, size)
 
 
 class Result:
-    def __init__(self, seconds: float, mib: float, out: bytes, code: int) -> None:
-        self.seconds, self.mib, self.out, self.code = seconds, mib, out, code
+    def __init__(self, seconds: float, mib: float, out: bytes, code: int, size: int) -> None:
+        self.seconds, self.mib, self.out, self.code, self.size = seconds, mib, out, code, size
 
 
 class Figures:
@@ -58,7 +64,7 @@ class Figures:
     def __init__(self, results: list[Result]) -> None:
         self.seconds = sorted(r.seconds for r in results)
         self.mib = max(r.mib for r in results)
-        self.size = len(results[-1].out)
+        self.size = results[-1].size
 
     @property
     def median(self) -> float:
@@ -71,5 +77,5 @@ class Figures:
 
 def repeat(side: Side, times: int, *command: str) -> Figures:
     """`times` runs after one that does not count (caches, first conversions)."""
-    side.run(*command)
-    return Figures([side.run(*command) for _ in range(times)])
+    side.run(*command, keep=False)
+    return Figures([side.run(*command, keep=False) for _ in range(times)])

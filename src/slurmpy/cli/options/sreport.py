@@ -49,9 +49,7 @@ COMMAND = Command(
         "and reservations. Without a report it reads commands from standard input."
     ),
     help_short="-h",
-    operands=tuple(
-        (f"{kind} {name}", meaning) for kind, reports in REPORTS.items() for name, meaning in reports
-    ),
+    operands=tuple((f"{kind} {name}", meaning) for kind, reports in REPORTS.items() for name, meaning in reports),
     examples=(
         ("sreport cluster utilization start=2030-01-01 end=now", "how busy the cluster was"),
         ("sreport -t hours user top start=now-7days", "last week's heaviest users"),
