@@ -68,6 +68,15 @@ def test_a_signal_is_told_and_makes_the_exit_code(pocket):
     assert "task 0: Terminated" in done.stderr
 
 
+def test_the_books_know_the_signal_and_the_worst_step(pocket):
+    name = f"signal-{os.getpid()}"
+    pocket.run("srun", "-J", name, "sh", "-c", "kill -TERM $$")
+    pocket.run("srun", "-J", name, "sh", "-c", "exit 7")
+    asked = ("sacct", "-X", "-n", "-P", "--name", name, "-o", "exitcode,derivedexitcode")
+    wanted = ["0:15|0:15", "7:0|7:0"]
+    assert until(lambda: pocket.ok(*asked).split(), lambda rows: rows == wanted) == wanted
+
+
 def test_a_missing_program(pocket):
     done = pocket.run("srun", "/no/such/program")
     assert done.returncode == 2

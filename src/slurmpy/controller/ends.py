@@ -200,6 +200,14 @@ def hold_after_failure(ctl: Controller, job: Job, args: dict[str, Any]) -> None:
         complete(ctl, job, JobState.FAILED, "JobLaunchFailure", 1, "ended")
 
 
+def _correct_end(ctl: Controller, job: Job, status: int) -> None:
+    """A step's end is told after its srun has given the allocation back: the job's own end follows from it, too."""
+    number = status & 0x7F
+    if number and not job.batch_flag and job.exit_code >> 8 in (number, 128 + number):
+        job.exit_code, job.state_reason = number, _raised(number)
+    records.job_complete(ctl, job)
+
+
 def allocation_done(ctl: Controller, job: Job, status: int) -> None:
     """srun or salloc gives its allocation back with the status of its command."""
     worst = job.derived_exit_code & 0x7F
@@ -323,4 +331,6 @@ def end_step(
         worst = job.derived_exit_code
         if code > (worst >> 8 if worst >> 8 else worst & 0x7F):
             job.derived_exit_code = status
+            if job.is_finished:
+                _correct_end(ctl, job, status)
             ctl.state.touch_job(job)
