@@ -241,7 +241,7 @@ def _readable_by_all(path: str) -> bool:
 
 @pytest.mark.skipif(
     not all(map(_readable_by_all, (os.__file__, slurmpy.__file__))),
-    reason="a slurmrestd that gives root up must be able to read Python and slurmpy, which are in root's own directories",
+    reason="a slurmrestd that gives root up must read Python and slurmpy, which are in root's own directories",
 )
 def test_settings_of_the_daemon(rest: Rest) -> None:
     daemon = Rest(rest.site, "-s", "slurmctld", "-d", "v0.0.42", "-u", "nobody", SLURMRESTD_AUTH_TYPES="rest_auth/jwt")
