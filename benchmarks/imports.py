@@ -17,18 +17,18 @@ import tempfile
 BIN = os.path.dirname(sys.executable)
 #: command line: milliseconds over a bare start
 BUDGET = {
-    "squeue": 50,
-    "squeue --json": 50,
-    "sinfo": 50,
-    "scontrol show job 1": 50,
-    "scancel --state=SUSPENDED": 50,
-    "sbatch --hold --wrap=true": 55,
+    "squeue": 60,
+    "squeue --json": 60,
+    "sinfo": 60,
+    "scontrol show job 1": 60,
+    "scancel --state=SUSPENDED": 60,
+    "sbatch --hold --wrap=true": 60,
     "srun true": 60,
     "salloc --quiet true": 60,
-    "sacct": 55,
-    "sacctmgr --noheader show cluster": 55,
-    "sdiag": 50,
-    "sshare": 55,
+    "sacct": 60,
+    "sacctmgr --noheader show cluster": 60,
+    "sdiag": 60,
+    "sshare": 60,
 }
 #: what no command imports before it knows that it needs it
 HEAVY = {"asyncio", "sqlalchemy", "click", "yaml", "orjson", "jwt", "rich", "dataclasses", "inspect", "json", "logging"}
