@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from .sacct_cells import Style
 from .sacct_fields import FIELDS, Field
 
@@ -145,6 +147,20 @@ class Table:
                 return found
 
             return single
+
+        if len({of_step for of_step, _ in places}) == 1:
+            of_step, pick = places[0][0], itemgetter(*(index for _, index in places))
+
+            def together(job: Any, step: Any) -> str:
+                values = pick(step if of_step else job)
+                found = memo.get(values)
+                if found is None:
+                    if len(memo) > 4096:
+                        memo.clear()
+                    found = memo[values] = fit(field, make(style, *values))
+                return found
+
+            return together
 
         def several(job: Any, step: Any) -> str:
             values = tuple([(step if of_step else job)[index] for of_step, index in places])
