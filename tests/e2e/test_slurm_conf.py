@@ -3,8 +3,10 @@
 import json
 import os
 import pwd
+import shutil
 import signal
 import socket
+import subprocess
 
 import pytest
 
@@ -148,6 +150,34 @@ def test_a_second_daemon_does_not_start_beside_the_first(site):
         assert done.returncode == 1, command
         assert "fatal" in done.stderr
     assert site.run("squeue").returncode == 0
+
+
+def _munge_works() -> bool:
+    return shutil.which("munge") is not None and subprocess.run(["munge", "-n"], capture_output=True).returncode == 0
+
+
+@needs_root
+@pytest.mark.skipif(not _munge_works(), reason="munged does not run here")
+def test_munge_vouches_over_tcp(tmp_path_factory):
+    base = tmp_path_factory.mktemp("munge")
+    for place in (base, *base.parents[:3]):
+        place.chmod(place.stat().st_mode | 0o011)
+    site = Site(base, "AuthType=auth/munge")
+    with (base / "slurmdbd.conf").open("a") as file:
+        file.write("AuthType=auth/munge\n")
+    try:
+        site.up()
+        os.rename(socket_of(site), socket_of(site) + ".away")
+        done = site.run("sbatch", "--hold", "-o", "/dev/null", "--wrap=true", user="games")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "Submitted batch job 1\n", "")
+        os.rename(socket_of(site) + ".away", socket_of(site))
+        assert "UserId=games(" in site.ok("scontrol", "show", "job", "1")
+    finally:
+        site.down()
+
+
+def socket_of(site: Site) -> str:
+    return f"/run/slurmpy/site{site.port}-{site.port}/slurmctld.sock"
 
 
 @pytest.mark.parametrize(
