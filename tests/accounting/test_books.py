@@ -105,9 +105,43 @@ def test_an_account_does_not_go_below_itself() -> None:
     add_account(found, "a")
     add_account(found, "b", "a")
     with pytest.raises(SlurmError):
-        assoc_changes.modify_accounts(found, {"where": {"names": ("a",)}, "set": {"parent": "b"}}, "root", NOW)
+        assoc_changes.modify_accounts(found, {"where": {"names": ("a",)}, "set": {"parent": "a"}}, "root", NOW)
     assoc_changes.modify_accounts(found, {"where": {"names": ("b",)}, "set": {"parent": "root"}}, "root", NOW)
     assert found.below[("ref", "a")] == ()
+
+
+def test_an_account_that_goes_below_one_of_its_own_lets_it_come_up_first() -> None:
+    found = books()
+    for name, parent in (("a", "root"), ("b", "a"), ("c", "b")):
+        add_account(found, name, parent)
+    assoc_changes.modify_accounts(found, {"where": {"names": ("a",)}, "set": {"parent": "b"}}, "root", NOW)
+    assert [(one.account, one.parent_account) for one in found.associations.values() if one.account in "abc"] == [
+        ("a", "b"),
+        ("b", "root"),
+        ("c", "b"),
+    ]
+
+
+def test_users_are_told_by_cluster_account_and_name() -> None:
+    found = books()
+    add_account(found, "a")
+    add_account(found, "b")
+    args = {"names": ("u2", "u1"), "accounts": ("b", "nosuch", "a"), "default_account": "a", "wckeys": ("w",)}
+    result = user_changes.add_users(found, args, "root", NOW)
+    assert result["text"].splitlines() == [
+        " Adding User(s)", "  u2", "  u1", " Settings", "  Default Account = a", " Associations =",
+        "  C = ref        A = b                    U = u2       ",
+        "  C = ref        A = b                    U = u1       ",
+        "No account nosuch on cluster ref, skipping.",
+        "  C = ref        A = a                    U = u2       ",
+        "  C = ref        A = a                    U = u1       ",
+        " Wckey(s)", "  C = ref        W = w          U = u2       ",
+        "  C = ref        W = w          U = u1       ",
+    ]  # fmt: skip
+    assert found.default_account("u1", "ref") == "a"
+    again = user_changes.add_users(found, {"names": ("u1",), "accounts": ("a",)}, "root", NOW)
+    assert not again["added"]
+    assert again["text"].startswith("Request didn't affect anything\nNothing added.\n")
 
 
 def test_coordinators_have_what_is_below() -> None:

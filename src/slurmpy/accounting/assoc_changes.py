@@ -43,15 +43,17 @@ def check_name(kind: str, name: str) -> str:
     return name
 
 
-def chosen_clusters(books: Books, names: Sequence[str]) -> list[str]:
-    """Those named, or all. Raises SlurmError for one that nobody has added."""
+def chosen_clusters(books: Books, names: Sequence[str], what: str = "") -> list[str]:
+    """Those named, as they are named, or all. Raises SlurmError for one that nobody has added."""
     for name in names:
         if name not in books.clusters:
             raise SlurmError(
                 "SLURM_ERROR",
-                f"This cluster '{name}' doesn't exist.\n        Contact your admin to add it to accounting.",
+                f"Cluster '{name}' has not been added yet, please contact your admin before adding {what} to it"
+                if what
+                else f"This cluster '{name}' doesn't exist.\n        Contact your admin to add it to accounting.",
             )
-    return sorted(set(names), key=collate) if names else books.cluster_names()
+    return list(dict.fromkeys(names)) if names else books.cluster_names()
 
 
 def _assoc_info(books: Books, assoc: Association, now: int) -> str:
@@ -111,7 +113,7 @@ def add_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int) ->
     names = [check_name("account", str(name)) for name in args.get("names") or ()]
     parent = str(args.get("parent") or "root")
     own_limits = dict(args.get("limits") or {})
-    clusters = chosen_clusters(books, args.get("clusters") or ())
+    clusters = chosen_clusters(books, args.get("clusters") or (), "accounts")
     description, organization = str(args.get("description") or ""), str(args.get("organization") or "")
     bare = bool(args.get("bare"))
     if bare:
@@ -119,7 +121,8 @@ def add_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int) ->
     for cluster in clusters:
         if books.assoc(cluster, parent) is None:
             raise SlurmError("SLURM_ERROR", f"No parent account '{parent}' on cluster '{cluster}'")
-    new, assocs, existing = [], [], []
+    new, assocs = [], []
+    rows: list[str] = []
     for name in names:
         if name not in books.accounts:
             account = Account(
@@ -135,9 +138,10 @@ def add_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int) ->
             info = f"description='{account.description}', organization='{account.organization}', flags='0'"
             books.log("Add Accounts", actor, name, info, now)
             new.append(name)
-        for cluster in clusters:
+    for cluster in clusters:
+        for name in names:
             if books.assoc(cluster, name) is not None:
-                existing.append(f"Already existing account {name} on cluster {cluster}\n")
+                rows.append(f"Already existing account {name} on cluster {cluster}\n")
                 continue
             blank = Association(
                 id=books.next_id("associations", cluster),
@@ -147,20 +151,22 @@ def add_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int) ->
                 creation_time=now,
             )
             assocs.append(add_assoc(books, limits.apply(books, blank, own_limits), actor, now))
+            # the title stands only where nothing has been told before, as in Slurm
+            rows.extend([line(assocs[-1])] if rows else [" Associations =\n", line(assocs[-1])])
     text = ""
     if new:
         text += " Adding Account(s)\n" + "".join(f"  {name}\n" for name in new) + " Settings\n"
         text += f"  Description     = {description or 'Account Name'}\n"
         text += f"  Organization    = {organization or 'Parent/Account Name'}\n"
+    text += "".join(rows)
     if assocs:
-        text += " Associations =\n" + "".join(line(assoc) for assoc in assocs)
         shown = dict(own_limits)
         if args.get("parent"):
             shown["parent_account"] = parent
-        rows = limits.settings(shown)
-        if rows:
-            text += " Settings\n" + "".join(f"{row}\n" for row in rows)
-    return {"text": text + "".join(existing), "added": bool(new or assocs)}
+        settings = limits.settings(shown)
+        if settings or description or organization or args.get("settings"):
+            text += " Settings\n" + "".join(f"{row}\n" for row in settings)
+    return {"text": text, "added": bool(new or assocs)}
 
 
 def _matching_accounts(books: Books, where: Mapping[str, Any]) -> list[Association]:
@@ -189,7 +195,9 @@ def modify_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int)
     where, changes, own_limits = args.get("where") or {}, args.get("set") or {}, args.get("limits") or {}
     matching = _matching_accounts(books, where)
     names = sorted({assoc.account for assoc in matching}, key=collate)
-    record = {name: str(changes[name]) for name in ("description", "organization") if name in changes}
+    record: dict[str, Any] = {name: str(changes[name]) for name in ("description", "organization") if name in changes}
+    if changes.get("flags") is not None:
+        record["flags"] = tuple(str(flag) for flag in changes["flags"])
     changed_accounts = []
     if record:
         for name in names:
@@ -207,24 +215,42 @@ def modify_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int)
                 altered = _moved(books, altered, str(changes["parent"]))
             books.put("associations", altered)
             assocs.append(altered)
-        below = _inheriting(books, assocs, own_limits)
+        below = inheriting(books, assocs, own_limits)
         if assocs:
             log_assocs(books, assocs, own_limits, actor, now)
-        assocs = sorted([*assocs, *below], key=books.order)
-    return {"accounts": tuple(changed_accounts), "assocs": tuple(told(assoc) for assoc in assocs)}
+    else:
+        below = []
+    return {"accounts": tuple(changed_accounts), "assocs": told_with_below(books, assocs, below)}
+
+
+def told_with_below(
+    books: Books, changed: Sequence[Association], below: Sequence[Association]
+) -> tuple[tuple[str, str, str | None, str, str], ...]:
+    """Associations that changed and those that inherit of them (which are told without a parent), as in the tree."""
+    inherited = {(assoc.cluster, assoc.id) for assoc in below}
+    return tuple(
+        (assoc.cluster, assoc.account, None, assoc.user, assoc.partition)
+        if (assoc.cluster, assoc.id) in inherited
+        else told(assoc)
+        for assoc in sorted([*changed, *below], key=books.order)
+    )
 
 
 def _moved(books: Books, assoc: Association, parent: str) -> Association:
     if assoc.account == "root":
         raise SlurmError("ESLURM_INVALID_PARENT_ACCOUNT", "The root account has no parent")
-    if books.assoc(assoc.cluster, parent) is None:
+    above = books.assoc(assoc.cluster, parent)
+    if above is None:
         raise SlurmError("ESLURM_INVALID_PARENT_ACCOUNT", f"No parent account '{parent}' on cluster '{assoc.cluster}'")
-    if parent in books.accounts_below(assoc.cluster, assoc.account):
+    if parent == assoc.account:
         raise SlurmError("ESLURM_INVALID_PARENT_ACCOUNT", "An account cannot stand below itself")
+    if parent in books.accounts_below(assoc.cluster, assoc.account):
+        # what is to stand above comes up to where the account has stood
+        books.put("associations", above.copy(parent_account=assoc.parent_account))
     return assoc.copy(parent_account=parent)
 
 
-def _inheriting(books: Books, changed: Sequence[Association], own_limits: Mapping[str, Any]) -> list[Association]:
+def inheriting(books: Books, changed: Sequence[Association], own_limits: Mapping[str, Any]) -> list[Association]:
     """Those below that take one of the changed limits from above."""
     fields = [field for field in own_limits if field in limits.HANDED_DOWN]
     if not fields:

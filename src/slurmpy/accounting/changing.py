@@ -170,10 +170,9 @@ def add_clusters(books: Books, args: Mapping[str, Any], actor: str, now: int) ->
     for name in [assoc_changes.check_name("cluster", str(name).lower()) for name in args.get("names") or ()]:
         if name in books.clusters:
             continue
-        cluster = cluster_changes.add_cluster(books, name, actor, now)
+        cluster_changes.add_cluster(books, name, actor, now)
         if args.get("set"):
-            values = qos_changes.only("cluster", args["set"], qos_changes.CLUSTER_FIELDS)
-            books.put("clusters", cluster.copy(**values))
+            qos_changes.modify_clusters(books, {"where": {"names": (name,)}, "set": args["set"]}, actor, now)
         root = books.assoc(name, "root")
         if root is not None and args.get("limits"):
             books.put("associations", limits.apply(books, root, args["limits"]))
@@ -269,6 +268,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "modify_resources": _open(qos_changes.modify_resources),
     "delete_resources": _open(qos_changes.delete_resources),
     "add_federations": _open(qos_changes.add_federations),
+    "modify_federations": _open(qos_changes.modify_federations),
     "delete_federations": _open(qos_changes.delete_federations),
     "delete_wckeys": _open(delete_wckeys),
     "modify_jobs": modify_jobs,

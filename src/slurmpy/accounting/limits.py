@@ -13,8 +13,6 @@ from .books import Books
 
 #: (sacctmgr's word, field, kind) in the order in which they are told
 ASSOC_LIMITS: tuple[tuple[str, str, str], ...] = (
-    ("Comment", "comment", "text"),
-    ("DefQOS", "default_qos", "text"),
     ("Fairshare", "shares_raw", "shares"),
     ("Flags", "flags", "words"),
     ("GrpJobs", "grp_jobs", "number"),
@@ -25,7 +23,7 @@ ASSOC_LIMITS: tuple[tuple[str, str, str], ...] = (
     ("GrpTRESRunMins", "grp_tres_run_mins", "tres"),
     ("GrpWall", "grp_wall", "minutes"),
     ("MaxJobs", "max_jobs", "number"),
-    ("MaxJobsAccrue", "max_jobs_accrue", "number"),
+    ("MaxJobsPrioAcc", "max_jobs_accrue", "number"),
     ("MaxSubmitJobs", "max_submit_jobs", "number"),
     ("MaxTRES", "max_tres_per_job", "tres"),
     ("MaxTRESPerNode", "max_tres_per_node", "tres"),
@@ -35,6 +33,8 @@ ASSOC_LIMITS: tuple[tuple[str, str, str], ...] = (
     ("Parent", "parent_account", "text"),
     ("Priority", "priority", "number"),
     ("QOS", "qos", "qos"),
+    ("Comment", "comment", "text"),
+    ("DefQOS", "default_qos", "text"),
 )
 _KINDS = {field: kind for _, field, kind in ASSOC_LIMITS}
 
@@ -65,7 +65,7 @@ def value_text(kind: str, value: Any) -> str:
     if kind == "minutes":
         return times.format_time_limit(value)
     if kind == "tres":
-        return tres.format(tres.parse(value), zeros=True)
+        return tres_limits(value)
     if kind == "qos":
         sign, names = value
         return ",".join(f"{sign}{name}" if sign != "=" else name for name in names)
@@ -77,8 +77,24 @@ def value_text(kind: str, value: Any) -> str:
 def settings(limits: Mapping[str, Any]) -> list[str]:
     """``  Fairshare     = 10`` for each limit that is set, in order."""
     return [
-        f"  {word:<13} = {value_text(kind, limits[field])}" for word, field, kind in ASSOC_LIMITS if field in limits
+        f"  {word:<{_WIDTHS.get(word, 14)}}= {value_text(kind, limits[field])}"
+        for word, field, kind in ASSOC_LIMITS
+        if field in limits
     ]
+
+
+#: a word that Slurm writes wider than the others
+_WIDTHS = {"GrpJobsAccrue": 25}
+
+
+def tres_limits(text: str) -> str:
+    """``cpu=10,mem=2M``; ``cpu=NONE`` for a limit that is taken away."""
+    counts = tres.parse(text)
+    found = []
+    for name in sorted(counts):
+        count = counts[name]
+        found.append(f"{name}=NONE" if count < 0 else tres.format({name: count}, zeros=True))
+    return ",".join(found)
 
 
 def merged_tres(old: str, new: str) -> str:

@@ -9,7 +9,7 @@ from slurmpy.core.errors import SlurmError
 from slurmpy.core.records.accounting import Cluster, Federation, Qos, Resource
 
 from . import limits
-from .assoc_changes import check_name, tres_columns
+from .assoc_changes import check_name, inheriting, log_assocs, told, told_with_below, tres_columns
 from .books import Books, collate
 
 #: fields of a QOS that a change may set
@@ -118,7 +118,7 @@ def _qos_info(books: Books, qos: Qos, now: int) -> str:
     modes = {"": 0, "OFF": 0, "SUSPEND": 1, "REQUEUE": 2, "CANCEL": 8, "WITHIN": 0x4000, "GANG": 0x8000}
     parts += [
         f"preempt_exempt_time={'NULL' if qos.preempt_exempt_time is None else qos.preempt_exempt_time}",
-        f"preempt_mode={modes.get(qos.preempt_mode, 0)}",
+        f"preempt_mode={sum(modes.get(word, 0) for word in qos.preempt_mode.split(','))}",
         f"priority={qos.priority}",
         f"usage_factor={qos.usage_factor:f}",
         f"usage_thres={'NULL' if qos.usage_threshold is None else format(qos.usage_threshold, 'f')}",
@@ -297,36 +297,90 @@ def delete_resources(books: Books, args: Mapping[str, Any], actor: str, now: int
 
 def modify_clusters(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
     """``where``, ``set`` (classification, federation, features, fed_state), ``limits`` (of the root association)."""
-    where, values = args.get("where") or {}, only("cluster", args.get("set") or {}, CLUSTER_FIELDS)
-    names = [name for name in books.cluster_names() if not where.get("names") or name in where["names"]]
+    where = args.get("where") or {}
+    names = _matching_clusters(books, where)
+    assocs: list[Any] = []
     for name in names:
         cluster: Cluster = books.clusters[name]
+        values = only("cluster", args.get("set") or {}, CLUSTER_FIELDS)
+        if isinstance(values.get("features"), tuple):
+            values["features"] = changed_features(cluster.features, values["features"])
         if values:
             federation = values.get("federation")
             if federation and federation not in books.federations:
                 raise SlurmError("SLURM_ERROR", f"The federation '{federation}' doesn't exist.")
             if federation and cluster.federation != federation:
-                used = {one.fed_id for one in books.clusters.values() if one.federation == federation}
-                values["fed_id"] = next(number for number in range(1, 64) if number not in used)
-                values.setdefault("fed_state", "ACTIVE")
+                values |= _place_in(books, federation)
+                values["fed_state"] = (args.get("set") or {}).get("fed_state", "ACTIVE")
+            elif federation == "":
+                values |= {"fed_id": 0, "fed_state": ""}
             books.put("clusters", cluster.copy(**values))
         if args.get("limits"):
             root = books.assoc(name, "root")
             if root is not None:
-                books.put("associations", limits.apply(books, root, args["limits"]))
-        books.log("Modify Clusters", actor, f"name='{name}'", ", ".join(f"{k}='{v}'" for k, v in values.items()), now)
-    return {"names": tuple(names)}
+                altered = limits.apply(books, root, args["limits"])
+                books.put("associations", altered)
+                log_assocs(books, [altered], args["limits"], actor, now)
+                assocs += [told(altered), *told_with_below(books, [], inheriting(books, [altered], args["limits"]))]
+        if values:
+            info = ", ".join(f"{k}='{v}'" for k, v in values.items())
+            books.log("Modify Clusters", actor, f"name='{name}'", info, now)
+    return {"names": tuple(names), "assocs": tuple(assocs)}
 
 
-def delete_clusters(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
-    """``where`` -> ``names`` that are gone with their associations and WCKeys (their jobs stay in the database)."""
-    where = args.get("where") or {}
-    names = [
+def _matching_clusters(books: Books, where: Mapping[str, Any]) -> list[str]:
+    return [
         name
         for name in books.cluster_names()
         if (not where.get("names") or name in where["names"])
         and (not where.get("federations") or books.clusters[name].federation in where["federations"])
+        and (
+            not where.get("classifications") or books.clusters[name].classification.lower() in where["classifications"]
+        )
     ]
+
+
+def changed_features(old: str, change: tuple[str, tuple[str, ...]]) -> str:
+    """``("+", ("a", "b"))`` on a list as text; "=" is the whole list."""
+    sign, names = change
+    have = [] if sign == "=" else [name for name in old.split(",") if name and name not in names]
+    return ",".join(have if sign == "-" else [*have, *names])
+
+
+def _place_in(books: Books, federation: str) -> dict[str, Any]:
+    """What a cluster that joins a federation gets: the first free number, and that it takes part."""
+    used = {one.fed_id for one in books.clusters.values() if one.federation == federation}
+    number = next((number for number in range(1, 64) if number not in used), None)
+    if number is None:
+        raise SlurmError("ESLURM_FED_CLUSTER_MAX_CNT")
+    return {"federation": federation, "fed_id": number, "fed_state": "ACTIVE"}
+
+
+_ALONE = {"federation": "", "fed_id": 0, "fed_state": "", "features": ""}
+
+
+def modify_federations(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
+    """``name``, clusters that ``join`` and ``leave`` it -> ``names``. All or nothing."""
+    name = str(args.get("name") or "")
+    if name not in books.federations:
+        raise SlurmError("SLURM_ERROR", f"The federation '{name}' doesn't exist.")
+    for cluster in (*(args.get("join") or ()), *(args.get("leave") or ())):
+        if cluster not in books.clusters:
+            raise SlurmError("SLURM_ERROR", f"The cluster '{cluster}' doesn't exist.")
+    for cluster in args.get("leave") or ():
+        if books.clusters[cluster].federation == name:
+            books.put("clusters", books.clusters[cluster].copy(**_ALONE))
+            books.log("Modify Federations", actor, f"(name='{name}')", f"cluster-={cluster}", now)
+    for cluster in args.get("join") or ():
+        if books.clusters[cluster].federation != name:
+            books.put("clusters", books.clusters[cluster].copy(**_place_in(books, name)))
+            books.log("Modify Federations", actor, f"(name='{name}')", f"cluster+={cluster}", now)
+    return {"names": (name,)}
+
+
+def delete_clusters(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
+    """``where`` -> ``names`` that are gone with their associations and WCKeys (their jobs stay in the database)."""
+    names = _matching_clusters(books, args.get("where") or {})
     for name in names:
         for assoc in [one for one in books.associations.values() if one.cluster == name]:
             books.remove("associations", assoc)
@@ -345,6 +399,8 @@ def add_federations(books: Books, args: Mapping[str, Any], actor: str, now: int)
             books.put("federations", Federation(name=name))
             books.log("Add Federations", actor, name, f"mod_time={now}, flags=0", now)
             added.append(name)
+    if added and args.get("clusters"):
+        modify_federations(books, {"name": added[0], "join": args["clusters"]}, actor, now)
     return {"added": tuple(added)}
 
 
@@ -354,6 +410,6 @@ def delete_federations(books: Books, args: Mapping[str, Any], actor: str, now: i
     for name in gone:
         books.remove("federations", books.federations[name])
         for cluster in [one for one in books.clusters.values() if one.federation == name]:
-            books.put("clusters", cluster.copy(federation="", fed_id=0, fed_state="", features=""))
+            books.put("clusters", cluster.copy(**_ALONE))
         books.log("Remove Federations", actor, f"(name='{name}')", "", now)
     return {"names": tuple(gone)}

@@ -142,7 +142,7 @@ def _users(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
             continue
         wire = {name: getattr(user, name) for name in user.FIELDS}
         wire |= {"default_account": default, "default_wckey": wckey}
-        wire["coordinators"] = tuple(sorted(books.coordinates(user.name).items(), key=lambda item: collate(item[0])))
+        wire["coordinators"] = tuple(sorted(books.coordinates(user.name).items()))
         wire["wckeys"] = tuple(sorted({key.name for key in books.wckeys_of_user(user.name) if key.name[:1] != "*"}))
         yield wire
 
@@ -237,7 +237,7 @@ def _coordinators(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
 
 
 def _resources(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
-    for record in sorted(service.books.resources.values(), key=lambda one: (collate(one.name), collate(one.server))):
+    for record in sorted(service.books.resources.values(), key=lambda one: one.id):
         if not (_chosen(where, "names", record.name) and _chosen(where, "servers", record.server)):
             continue
         wanted = where.get("clusters")
@@ -259,8 +259,22 @@ def _problems(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
             if not users and not books.below.get((cluster, assoc.account)):
                 yield {"cluster": cluster, "account": assoc.account, "user": "", "problem": "Account has no users"}
     for user in sorted(books.users.values(), key=lambda one: collate(one.name)):
+        if not _chosen(where, "users", user.name):
+            continue
+        if not _has_uid(user.name):
+            yield {"cluster": "", "account": "", "user": user.name, "problem": "User does not have a uid"}
         if not books.assocs_of_user(user.name):
             yield {"cluster": "", "account": "", "user": user.name, "problem": "User has no associations"}
+
+
+def _has_uid(name: str) -> bool:
+    import pwd
+
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def _federations(service: Service, peer: Peer, where: Where) -> Iterable[Any]:

@@ -30,74 +30,77 @@ def add_users(books: Books, args: Mapping[str, Any], actor: str, now: int) -> di
     names = [check_name("user", str(name)) for name in args.get("names") or ()]
     accounts = [str(name) for name in args.get("accounts") or ()]
     own_limits = dict(args.get("limits") or {})
-    clusters = chosen_clusters(books, args.get("clusters") or ())
+    clusters = list(dict.fromkeys(args.get("clusters") or ())) or books.cluster_names()
     level, no_default = str(args.get("admin_level") or ""), bool(args.get("no_default"))
     default_account, default_wckey = str(args.get("default_account") or ""), str(args.get("default_wckey") or "")
     if default_account and default_account not in accounts:
-        accounts.insert(0, default_account)
+        accounts.append(default_account)
     wckeys = [str(name) for name in args.get("wckeys") or ()]
     if default_wckey and default_wckey not in wckeys:
-        wckeys.insert(0, default_wckey)
-    notes, assocs, new, keys = [], [], [], []
-    named = bool(args.get("clusters"))
-    targets: list[tuple[str, str]] = []
-    for cluster in clusters:
-        for account in accounts:
-            if books.assoc(cluster, account) is not None:
-                targets.append((cluster, account))
-            else:
-                notes.append(f"No account {account} on cluster {cluster}, skipping.\n")
-    for name in names if args.get("bare") else ():
+        wckeys.append(default_wckey)
+    assocs, new, keys = [], [], []
+    rows: list[str] = []
+
+    def need_user(name: str) -> None:
         if name not in books.users:
             books.put("users", User(name=name, administrator_level=level or "None", creation_time=now))
             books.log("Add Users", actor, name, f"admin_level={_LEVEL_NUMBERS.get(level, 1)}", now)
             new.append(name)
-    for name in names:
-        known = name in books.users
-        user_assocs = []
-        for cluster, account in targets:
-            for partition in args.get("partitions") or ("",):
-                existing = books.assoc(cluster, account, name, partition)
-                if existing is not None and (account, name) != ("root", "root"):
-                    continue
-                if existing is not None:
-                    # root's own was there before anybody asked for it: the first request for it is told as one
-                    user_assocs.append(limits.apply(books, existing, own_limits))
-                    add_assoc(books, user_assocs[-1].copy(is_default=False), actor, now)
-                    books.put("associations", user_assocs[-1])
-                    books.next_id("associations", cluster)  # which uses up an id in Slurm's database too
-                    continue
-                has_default = bool(books.default_account(name, cluster))
-                is_default = account == default_account if default_account else not (has_default or no_default)
-                if is_default and has_default:
-                    _clear_default(books, name, cluster)
-                blank = Association(
-                    id=books.next_id("associations", cluster),
-                    cluster=cluster,
-                    account=account,
-                    user=name,
-                    partition=str(partition),
-                    is_default=is_default,
-                    creation_time=now,
-                )
-                if not known and name not in books.users:
-                    books.put("users", User(name=name, administrator_level=level or "None", creation_time=now))
-                    books.log("Add Users", actor, name, f"admin_level={_LEVEL_NUMBERS.get(level, 1)}", now)
-                    new.append(name)
-                user_assocs.append(add_assoc(books, limits.apply(books, blank, own_limits), actor, now))
-        assocs += user_assocs
-        for cluster in clusters if wckeys else ():
-            for wckey in wckeys:
+
+    def told_assoc(assoc: Association) -> None:
+        # the title stands only where nothing has been told before, as in Slurm
+        rows.extend([line(assoc)] if rows else [" Associations =\n", line(assoc)])
+        assocs.append(assoc)
+
+    for name in names if args.get("bare") else ():
+        need_user(name)
+    for cluster in clusters:
+        for account in accounts:
+            if books.assoc(cluster, account) is None:
+                rows.append(f"No account {account} on cluster {cluster}, skipping.\n")
+                continue
+            for name in names:
+                for partition in args.get("partitions") or ("",):
+                    existing = books.assoc(cluster, account, name, partition)
+                    if existing is not None and (account, name) != ("root", "root"):
+                        continue
+                    if existing is not None:
+                        # root's own was there before anybody asked for it: the first request for it is told as one
+                        altered = limits.apply(books, existing, own_limits)
+                        add_assoc(books, altered.copy(is_default=False), actor, now)
+                        books.put("associations", altered)
+                        books.next_id("associations", cluster)  # which uses up an id in Slurm's database too
+                        told_assoc(altered)
+                        continue
+                    has_default = bool(books.default_account(name, cluster))
+                    is_default = account == default_account if default_account else not (has_default or no_default)
+                    if is_default and has_default:
+                        _clear_default(books, name, cluster)
+                    blank = Association(
+                        id=books.next_id("associations", cluster),
+                        cluster=cluster,
+                        account=account,
+                        user=name,
+                        partition=str(partition),
+                        is_default=is_default,
+                        creation_time=now,
+                    )
+                    need_user(name)
+                    told_assoc(add_assoc(books, limits.apply(books, blank, own_limits), actor, now))
+    _need_defaults(books, names, clusters, no_default)
+    if accounts and not (assocs or new or rows) and not args.get("bare"):
+        # who asks for associations that are all there gets nothing else either
+        return {"text": "Request didn't affect anything\n" + _NOTHING_ADDED, "added": False}
+    for cluster in clusters if not accounts or assocs else ():
+        if cluster not in books.clusters:
+            continue
+        for wckey in wckeys:
+            for name in names:
                 if cluster_changes.wckey_id(books, cluster, name, wckey):
-                    continue
-                if not named and not any(assoc.cluster == cluster for assoc in books.assocs_of_user(name)) and known:
                     continue
                 first = not books.default_wckey(name, cluster)
                 default = wckey == default_wckey if default_wckey else first
-                if name not in books.users:
-                    books.put("users", User(name=name, administrator_level=level or "None", creation_time=now))
-                    books.log("Add Users", actor, name, f"admin_level={_LEVEL_NUMBERS.get(level, 1)}", now)
-                    new.append(name)
+                need_user(name)
                 if default and not first:
                     _clear_default_wckey(books, name, cluster)
                 keys.append(cluster_changes.add_wckey(books, cluster, name, wckey, actor, now, default))
@@ -110,25 +113,31 @@ def add_users(books: Books, args: Mapping[str, Any], actor: str, now: int) -> di
             text += f"  Default WCKey   = {default_wckey}\n"
         if level:
             text += f"  Admin Level     = {level}\n"
-    if assocs:
-        text += " Associations =\n" + "".join(line(assoc) for assoc in assocs)
-        rows = limits.settings(own_limits)
-        if rows:
-            text += " Non Default Settings\n" + "".join(f"{row}\n" for row in rows)
+    text += "".join(rows)
+    settings = limits.settings(own_limits) if assocs else []
+    if settings:
+        text += " Non Default Settings\n" + "".join(f"{row}\n" for row in settings)
     for number, key in enumerate(keys):
         text += " Wckey(s)\n" if not number else ""
         text += f"  C = {key.cluster:<10} W = {key.name:<10} U = {key.user:<9}\n"
     if not (new or assocs or keys):
-        if notes:
-            text = "".join(notes) + "Nothing added.\n"
-            text += (
-                "Make sure the accounts requested here have been added to the system/cluster."
-                " (sacctmgr add account...)\n"
-            )
-        return {"text": text, "added": False}
+        return {"text": text + _NOTHING_ADDED if rows else "", "added": False}
     return {"text": text, "added": True}
 
 
+def _need_defaults(books: Books, names: Sequence[str], clusters: Sequence[str], no_default: bool) -> None:
+    """Users whose wished default is no account of the cluster take the first association they have there."""
+    for name in () if no_default else names:
+        for cluster in clusters:
+            own = [assoc for assoc in books.assocs_of_user(name) if assoc.cluster == cluster]
+            if own and not any(assoc.is_default for assoc in own):
+                books.put("associations", min(own, key=lambda assoc: assoc.id).copy(is_default=True))
+
+
+_NOTHING_ADDED = (
+    "Nothing added.\n"
+    "Make sure the accounts requested here have been added to the system/cluster. (sacctmgr add account...)\n"
+)
 _LEVEL_NUMBERS = {"": 1, "None": 1, "Operator": 2, "Administrator": 3}
 
 
@@ -259,7 +268,7 @@ def _set_default_wckey(books: Books, names: Sequence[str], clusters: Sequence[st
 
 def _rename(books: Books, names: Sequence[str], new: str) -> list[str]:
     if len(names) > 1:
-        raise SlurmError("ESLURM_ONE_CHANGE", "Only one user can get a new name at a time")
+        raise SlurmError("ESLURM_ONE_CHANGE", "Can only change one at a time")
     if new in books.users:
         raise SlurmError("SLURM_ERROR", f"There is a user '{new}' already")
     for name in names:

@@ -78,19 +78,27 @@ class Session:
         import select
 
         self.write(f"{question} (You have {PATIENCE} seconds to decide)\n(N/y): ")
-        sys.stdout.flush()
-        ready, _, _ = select.select([sys.stdin], [], [], PATIENCE)
-        if not ready:
-            self.write("timeout\n")
-            return False
-        answer = sys.stdin.readline()
-        return answer.strip()[:1].lower() == "y"
+        until = time.monotonic() + PATIENCE
+        while True:
+            sys.stdout.flush()
+            ready, _, _ = select.select([sys.stdin], [], [], max(0.0, until - time.monotonic()))
+            if not ready:
+                self.write("timeout\n")
+                return False
+            answer = sys.stdin.readline()
+            if not sys.stdin.isatty():
+                self.write("\n")  # as a terminal shows the end of the answer's line
+            if not answer:
+                return False  # nobody there to answer (Slurm asks for ever then)
+            if answer.strip()[:1].lower() in ("y", "n", ""):
+                return answer.strip()[:1].lower() == "y"
+            self.write("Y or N please\n(N/y): ")
 
-    def confirm(self) -> bool:
+    def confirm(self, question: str = "Would you like to commit changes?") -> bool:
         """Whether the change is to be made."""
-        if self.ask("Would you like to commit changes?"):
+        if self.ask(question):
             return True
-        self.say("\n Changes Discarded\n" if not sys.stdin.isatty() else " Changes Discarded\n")
+        self.write(" Changes Discarded\n")
         return False
 
 

@@ -213,7 +213,7 @@ def _read_word(session: Session, entity: str, word: Word, specs: Specs) -> None:
     try:
         value = _value(session, kind, word, entity)
     except BadValue as error:
-        bad_value(error)
+        bad_value(error, word)
         specs.failed = True
         return
     if isinstance(value, tuple):

@@ -16,6 +16,7 @@ from .sacctmgr_words import (
     find,
     is_set,
     is_where,
+    joined,
     names,
     stop,
 )
@@ -33,9 +34,14 @@ if TYPE_CHECKING:
 ADMIN_ONLY = "Only admins/operators/coordinators can add accounts"
 
 
-def told(assoc: Sequence[str], width: int = 20) -> str:
-    """``C = ref        A = physics              U = anna      P = long``; an account's own tells its parent."""
+def told(assoc: Sequence[Any], width: int = 20) -> str:
+    """``C = ref        A = physics              U = anna      P = long``; an account's own tells its parent.
+
+    No parent at all (None): an account that takes a changed limit from above.
+    """
     cluster, account, parent, user, partition = assoc
+    if not user and parent is None:
+        return f"  C = {cluster:<10} A = {account:<{width}} \n"
     if not user:
         return f"  C = {cluster:<10} A = {account}" + (f" of {parent}" if parent else "") + "\n"
     text = f"  C = {cluster:<10} A = {account:<{width}} U = {user:<9}"
@@ -64,7 +70,7 @@ def read_specs(
             else:
                 known = bare(word, specs) if not setting or where is None else False
         except BadValue as error:
-            bad_value(error)
+            bad_value(error, word)
             known = False
         except Fatal as error:
             raise stop(error, word, out="Unknown QOS flag" in str(error)) from None
@@ -82,15 +88,14 @@ def lists(table: Mapping[str, str]) -> Callable[[Word, Specs, dict[str, Any]], b
         if keyword is None:
             return False
         name = table[keyword]
-        found = names(word.value)
-        into[name] = (*into.get(name, ()), *(one for one in found if one not in into.get(name, ())))
+        into[name] = joined(into.get(name, ()), names(word.value))
         return True
 
     return read
 
 
 def bare_names(word: Word, specs: Specs) -> bool:
-    specs.where["names"] = (*specs.where.get("names", ()), *names(word.value))
+    specs.where["names"] = joined(specs.where.get("names", ()), names(word.value))
     return True
 
 
@@ -105,13 +110,13 @@ def add_with_text(session: Session, method: str, args: dict[str, Any]) -> int:
         if method == "add_accounts" and error.name == "ESLURM_ACCESS_DENIED":
             text = ADMIN_ONLY
         raise Stop(1, err=f" error: {text}\n") from None
+    text = "".join(
+        f" {row}" if row.startswith("Already existing") else row for row in result["text"].splitlines(keepends=True)
+    )
     if not result["added"]:
-        text = result["text"]
-        if text.startswith("Already existing"):
-            text = " " + text
         session.say(text or " Nothing new added.\n")
         return 1
-    session.say(result["text"])
+    session.say(text)
     if not session.immediate:
         if not session.confirm():
             return 0
@@ -129,6 +134,49 @@ def delete_names(session: Session, method: str, args: dict[str, Any], result: Ma
         return 1
     say_list(session, title, (f"  {name}\n" for name in result["names"]))
     return commit(session, method, args)
+
+
+def read_raw_usage(word: Word, specs: Specs) -> bool:
+    """RawUsage, which can only be set to nothing. Raises Fatal for any other value."""
+    if not (len(word.key) > 3 and "rawusage".startswith(word.key.lower())):
+        return False
+    if word.value != "0":
+        raise Fatal("Raw usage can only be set to 0 (zero)", program=True)
+    specs.set["raw_usage"] = 0
+    return True
+
+
+def reset_usage(session: Session, specs: Specs, need_account: bool, kind: str = "assoc") -> int:
+    """Sets the used resources, as fair share and the limits of groups count them, to nothing: at the cluster's
+    slurmctld, at once."""
+    if specs.failed:
+        raise Stop(1)
+    own = str(session.cluster.conf.ClusterName).lower()
+    where = dict(specs.where)
+    if need_account and not where.get("accounts"):
+        raise Stop(1, err=line(NAME, "An account must be specified"))
+    if not where.get("clusters"):
+        session.say(f"No cluster specified, resetting on local cluster {own}\n")
+    for cluster in where.get("clusters") or (own,):
+        if cluster != own:
+            raise Stop(1, err=line(NAME, f"raw usage can only be reset on this cluster ({own}), not on {cluster}"))
+    if kind == "qos":
+        args: dict[str, Any] = {"qos": where.get("names", ())}
+    elif need_account:
+        args = {
+            "accounts": where["accounts"],
+            "users": where.get("names", ()),
+            "partitions": where.get("partitions", ()),
+        }
+    else:
+        args = {"accounts": where.get("names", ()), "users": where.get("users", ())}
+    if not session.immediate and not session.confirm("Would you like to reset usage?"):
+        return 0
+    try:
+        session.cluster.call("reset_usage", args)
+    except SlurmError as error:
+        raise denied(error, " Error with request: ") from None
+    return 0
 
 
 def need_changes(specs: Specs) -> None:

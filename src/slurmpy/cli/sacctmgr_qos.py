@@ -12,16 +12,22 @@ from .sacctmgr_dialogue import (
     lists,
     need_changes,
     need_conditions,
+    nothing_changed,
+    read_raw_usage,
     read_specs,
+    reset_usage,
     say_list,
+    told,
 )
 from .sacctmgr_words import (
+    Fatal,
     Specs,
     Word,
     find,
     names,
     read_assoc_limit,
     read_qos_limit,
+    values,
 )
 
 TYPE_CHECKING = False
@@ -58,7 +64,8 @@ def add_qos(session: Session, argv: Sequence[str]) -> int:
 
 def qos_settings(changes: Mapping[str, Any], name: str) -> list[str]:
     """What is told of a QOS that is added, in Slurm's order."""
-    from ..core import times, tres
+    from ..accounting.limits import tres_limits
+    from ..core import times
 
     rows = [f"  Description    = {changes.get('description') or name}"]
     for word, field, kind in _QOS_TOLD:
@@ -70,7 +77,7 @@ def qos_settings(changes: Mapping[str, Any], name: str) -> list[str]:
         elif value is None:
             text = "NONE"
         elif kind == "tres":
-            text = tres.format(tres.parse(value), zeros=True)
+            text = tres_limits(value)
         elif kind == "minutes":
             text = times.format_time_limit(value)
         elif kind == "real":
@@ -124,7 +131,7 @@ def _qos_where(word: Word, specs: Specs) -> bool:
         specs.where["ids"] = tuple(int(one) for one in names(word.value) if one.isdecimal())
         return True
     if find(("Descriptions",), word.key):
-        specs.where["descriptions"] = (word.value,)
+        specs.where["descriptions"] = (word.value.lower(),)
         return True
     return False
 
@@ -135,9 +142,11 @@ def modify_qos(session: Session, argv: Sequence[str]) -> int:
     )
 
     def change(word: Word, specs: Specs) -> bool:
-        return read_qos_limit(word, specs, session.known, own)
+        return read_raw_usage(word, specs) or read_qos_limit(word, specs, session.known, own)
 
     specs = read_specs(argv, _qos_where, change, bare_names)
+    if "raw_usage" in specs.set:
+        return reset_usage(session, specs, need_account=False, kind="qos")
     need_changes(specs)
     args = {"where": specs.where, "set": specs.set}
     result = ask_first(session, "modify_qos", args)
@@ -168,6 +177,7 @@ def add_cluster(session: Session, argv: Sequence[str]) -> int:
     wanted = specs.where.get("names", ())
     if not wanted:
         raise Stop(1, err=" Need name of cluster to add.\n")
+    _known_federation(session, specs)
     known = {row[0] for row in session.query("clusters", {}, ("name",)).rows}
     for name in wanted:
         if name in known:
@@ -176,9 +186,7 @@ def add_cluster(session: Session, argv: Sequence[str]) -> int:
     if not new:
         return 1
     session.say(" Adding Cluster(s)\n" + "".join(f"  Name           = {name}\n" for name in new))
-    rows = _limit_settings(specs.limits)
-    if rows:
-        session.say(" Setting\n Default Limits\n" + "".join(f"{row}\n" for row in rows))
+    session.say(_cluster_settings(specs))
     args = {"names": tuple(new), "set": specs.set, "limits": specs.limits}
     return commit(session, "add_clusters", args, " Problem adding clusters: ", always=True)
 
@@ -189,18 +197,64 @@ def _limit_settings(limits: Mapping[str, Any]) -> list[str]:
     return settings(limits)
 
 
+#: what a cluster is for
+_CLASSIFICATIONS = ("Capability", "Capacity", "Capapacity")
+FED_STATES = ("ACTIVE", "INACTIVE", "DRAIN", "DRAIN+REMOVE")
+
+
 def _cluster_set(word: Word, specs: Specs) -> bool:
     keyword = find(("Classification", "Federation", "Features", "FedState"), word.key)
     if keyword is None:
         return False
-    value = word.value.lower() if keyword == "Federation" else word.value
-    specs.set["fed_state" if keyword == "FedState" else keyword.lower()] = (
-        value.upper() if keyword == "FedState" else value
-    )
+    if keyword == "Classification":
+        # what is no class is passed over, as in Slurm
+        if word.value and (found := find(_CLASSIFICATIONS, word.value)):
+            specs.set["classification"] = found
+    elif keyword == "Federation":
+        specs.set["federation"] = word.value.lower()
+    elif keyword == "Features":
+        specs.set["features"] = (word.sign or "=", values(word.value))
+    else:
+        state = word.value.upper()
+        if state not in FED_STATES:
+            raise Fatal(f"Invalid FedState {word.value}.")
+        specs.set["fed_state"] = state
     return True
 
 
-_CLUSTER_WHERE = lists({"Names": "names", "Clusters": "names", "Federations": "federations"})
+def _cluster_settings(specs: Specs) -> str:
+    """What is told of a cluster's changes, in Slurm's order."""
+    text = ""
+    if "classification" in specs.set:
+        text += f"  Classification = {specs.set['classification']}\n"
+    if "features" in specs.set:
+        sign, features = specs.set["features"]
+        operator = sign if sign == "=" else f"{sign}="
+        if features:
+            blanks = "       " if sign == "=" else "     "
+            text += "".join(f"  Feature{blanks}{operator} {name}\n" for name in features)
+        else:
+            text += f"  Feature     {operator} \n"
+    if "federation" in specs.set:
+        text += f"  Federation     = {specs.set['federation']}\n"
+    if "fed_state" in specs.set:
+        text += f"  FedState       = {specs.set['fed_state']}\n"
+    rows = _limit_settings(specs.limits)
+    if rows:
+        text += "  Default Limits:\n" + "".join(f"{row}\n" for row in rows)
+    return f" Setting\n{text}" if text else ""
+
+
+def _known_federation(session: Session, specs: Specs, code: int = 1) -> None:
+    """Raises Stop for a federation that there is not."""
+    name = specs.set.get("federation")
+    if name and not session.query("federations", {"names": (name,)}, ("federation",)).rows:
+        raise Stop(code, err=f" The federation {name} doesn't exist.\n")
+
+
+_CLUSTER_WHERE = lists(
+    {"Names": "names", "Clusters": "names", "Federations": "federations", "Classification": "classifications"}
+)
 
 
 def _cluster_where(word: Word, specs: Specs) -> bool:
@@ -214,14 +268,14 @@ def modify_cluster(session: Session, argv: Sequence[str]) -> int:
     specs = read_specs(argv, _cluster_where, change, bare_names)
     need_changes(specs)
     args = {"where": specs.where, "set": specs.set, "limits": specs.limits}
+    _known_federation(session, specs, code=0)
     result = ask_first(session, "modify_clusters", args)
-    if not result["names"]:
-        session.say(" Nothing modified\n")
-        return 1
+    session.say(_cluster_settings(specs))
+    nothing_changed(result, "names")
     if specs.set:
-        session.say(" Setting\n" + "".join(f"  {name.title():<14} = {v}\n" for name, v in specs.set.items()))
-    say_list(session, " Modified cluster defaults for associations...\n" if specs.limits else " Modified cluster...\n",
-              (f"  {name}\n" for name in result["names"]))  # fmt: skip
+        say_list(session, " Modified cluster...\n", (f"  {name}\n" for name in result["names"]))
+    title = " Modified cluster defaults for associations...\n"
+    say_list(session, title, (told(one) for one in result["assocs"]))
     return commit(session, "modify_clusters", args)
 
 
@@ -240,13 +294,44 @@ def _federation_where(word: Word, specs: Specs) -> bool:
     return _FEDERATION_WORDS(word, specs, specs.where)
 
 
+def _clusters_of(session: Session, wanted: Sequence[str]) -> dict[str, str]:
+    """The federation of each cluster. Raises Stop for a cluster that there is not."""
+    known = dict(session.query("clusters", {}, ("name", "federation")).rows)
+    for name in wanted:
+        if name not in known:
+            raise Stop(1, err=f" The cluster {name} doesn't exist. Please add first.\n")
+    return known
+
+
+def _federation_change(word: Word, specs: Specs) -> bool:
+    if not find(("Clusters",), word.key):
+        return False
+    specs.set["clusters"] = (word.sign or "=", names(word.value))
+    return True
+
+
+def _clusters_told(sign: str, clusters: Sequence[str]) -> str:
+    head = "  Cluster       =" if sign == "=" else f"  Cluster      {sign}="
+    return "".join(f"{head} {name}\n" for name in clusters)
+
+
 def add_federation(session: Session, argv: Sequence[str]) -> int:
-    specs = read_specs(argv, None, _federation_where, bare_names)
+    def change(word: Word, specs: Specs) -> bool:
+        if find(("Names", "Federations"), word.key):
+            return bare_names(word, specs)
+        return _federation_change(word, specs)
+
+    specs = read_specs(argv, None, change, bare_names)
     if specs.failed:
         return 1
     wanted = specs.where.get("names", ())
     if not wanted:
         raise Stop(1, err=" Need name of federation to add.\n")
+    sign, clusters = specs.set.get("clusters", ("=", ()))
+    joined_to = _clusters_of(session, clusters)
+    for name in clusters:
+        if joined_to[name]:
+            session.say(f" The cluster {name} is assigned to federation {joined_to[name]}\n")
     known = {row[0] for row in session.query("federations", {}, ("federation",)).rows}
     for name in wanted:
         if name in known:
@@ -255,45 +340,50 @@ def add_federation(session: Session, argv: Sequence[str]) -> int:
     if not new:
         return 1
     session.say(" Adding Federation(s)\n" + "".join(f"  {name}\n" for name in new))
-    code = commit(session, "add_federations", {"names": tuple(new)}, " Problem adding federation(s): ", always=True)
-    clusters = specs.where.get("clusters", ())
-    if not code and clusters:
-        session.call("modify_clusters", {"where": {"names": clusters}, "set": {"federation": new[0]}})
-    return code
+    if clusters:
+        session.say(" Settings\n" + _clusters_told(sign, clusters))
+    args = {"names": tuple(new), "clusters": clusters}
+    return commit(session, "add_federations", args, " Problem adding federation(s): ", always=True)
 
 
 def modify_federation(session: Session, argv: Sequence[str]) -> int:
-    def change(word: Word, specs: Specs) -> bool:
-        if not find(("Clusters",), word.key):
-            return False
-        specs.set["clusters"] = (word.sign or "=", names(word.value))
-        return True
-
-    specs = read_specs(argv, _federation_where, change, bare_names)
+    specs = read_specs(argv, _federation_where, _federation_change, bare_names)
     need_changes(specs)
     wanted = specs.where.get("names", ())
-    rows = list(session.query("federations", {"names": wanted}).dicts())
-    if not rows or len(wanted) != 1:
-        session.say(" Nothing modified\n")
-        return 1
+    known = {row[0] for row in session.query("federations", {}, ("federation",)).rows}
+    for name in wanted:
+        if name not in known:
+            raise Stop(1, err=f" The federation {name} doesn't exist.\n")
+    if len(wanted) != 1:
+        raise Stop(1, err=" One federation has to be named: a cluster is in no more than one.\n")
     sign, clusters = specs.set["clusters"]
-    members = {row["cluster"] for row in rows if row["cluster"]}
-    leaving = members - set(clusters) if sign == "=" else set(clusters) if sign == "-" else set()
-    joining = () if sign == "-" else clusters
-    say_list(session, " Modified federation...\n", (f"  {name}\n" for name in wanted))
-    if not session.immediate and not session.confirm():
-        return 0
-    none = {"federation": "", "fed_id": 0, "fed_state": ""}
-    if leaving:
-        session.call("modify_clusters", {"where": {"names": tuple(leaving)}, "set": none})
-    if joining:
-        session.call("modify_clusters", {"where": {"names": tuple(joining)}, "set": {"federation": wanted[0]}})
-    return 0
+    joined_to = _clusters_of(session, clusters)
+    members = {name for name, federation in joined_to.items() if federation == wanted[0]}
+    changing = []
+    for name in clusters:
+        if sign == "-" and name not in members:
+            session.say(f" The cluster {name} isn't assigned to federation {wanted[0]}\n")
+        elif sign == "+" and name in members:
+            session.say(f" The cluster {name} is already assigned to federation {wanted[0]}\n")
+        else:
+            if sign != "-" and joined_to[name] and joined_to[name] != wanted[0]:
+                session.say(f" The cluster {name} is assigned to federation {joined_to[name]}\n")
+            changing.append(name)
+    leaving = members - set(clusters) if sign == "=" else set(changing) if sign == "-" else set()
+    joining = [] if sign == "-" else [name for name in changing if name not in members]
+    if not leaving and not joining:
+        raise Stop(1, err="Nothing to change\n")
+    session.say(" Setting\n" + _clusters_told(sign, changing))
+    session.say(f" Modified federation...\n  {wanted[0]}\n")
+    args = {"name": wanted[0], "leave": tuple(sorted(leaving)), "join": tuple(joining)}
+    return commit(session, "modify_federations", args)
 
 
 def delete_federation(session: Session, argv: Sequence[str]) -> int:
     specs = read_specs(argv, _federation_where, _federation_where, bare_names)
     need_conditions(specs)
-    args = {"names": specs.where.get("names", ())}
+    if not specs.where.get("names"):
+        raise Stop(1, err="problem with delete request.  Nothing given to delete.\n")
+    args = {"names": specs.where["names"]}
     result = ask_first(session, "delete_federations", args)
     return delete_names(session, "delete_federations", args, result, " Deleting federations...\n")

@@ -21,8 +21,10 @@ from .sacctmgr_dialogue import (
 from .sacctmgr_words import (
     NAME,
     BadValue,
+    Fatal,
     Specs,
     Word,
+    bad_value,
     find,
     is_set,
     is_where,
@@ -46,23 +48,29 @@ def _resource_words(word: Word, specs: Specs) -> bool:
     )
     if keyword in ("Allowed", "PercentAllowed", "Count", "LastConsumed"):
         if not word.value.isdecimal():
-            raise BadValue(f"Invalid value for {keyword} ({word.value})")
+            # the word is passed over, as in Slurm
+            label = {"Count": "count", "PercentAllowed": "Allowed"}.get(keyword, keyword)
+            bad_value(BadValue(f"Invalid value for {label} ({word.value})"), word)
+            return True
         field = {"Count": "count", "LastConsumed": "last_consumed"}.get(keyword, "allowed")
         specs.set[field] = int(word.value)
     elif keyword == "Descriptions":
-        specs.set["description"] = word.value
+        specs.set["description"] = word.value.lower()
     elif keyword == "Server":
         specs.where["servers"] = names(word.value)
     elif keyword == "ServerType":
         specs.set["server_type"] = word.value.lower()
     elif keyword == "Type":
         if not "license".startswith(word.value.lower()) or not word.value:
-            raise BadValue(f"Unknown resource type: '{word.value}'  Valid resources is License.")
+            raise Fatal(f" Unknown resource type: '{word.value}'  Valid resources is License.")
         specs.set["type"] = "License"
     elif find(("Flags",), word.key):
-        if word.value.lower() not in ("absolute", "none"):
-            raise BadValue(f"Invalid value for Flags ({word.value})")
-        specs.set["flags"] = ("Absolute",) if word.value.lower() == "absolute" else ()
+        if word.value.lower() != "absolute":
+            raise Fatal(
+                f" Unknown Server Resource flag used in:\n  '{word.value}'\n"
+                " Valid Server Resource flags are\n 'Absolute'"
+            )
+        specs.set["flags"] = () if word.sign == "-" else ("Absolute",)
     else:
         return _RESOURCE_LISTS(word, specs, specs.where)
     return True
@@ -75,6 +83,13 @@ def add_resource(session: Session, argv: Sequence[str]) -> int:
     wanted = specs.where.get("names", ())
     if not wanted:
         raise Stop(1, err=" Need name of resource to add.\n")
+    if "count" not in specs.set:
+        raise Stop(1, err=f" Need to designate a resource count to initially add '{wanted[0]}'.\n")
+    known = {row[0] for row in session.query("clusters", {}, ("name",)).rows}
+    for name in specs.where.get("clusters", ()):
+        if name not in known:
+            text = f" This cluster '{name}' doesn't exist.\n        Contact your admin to add it to accounting.\n"
+            raise Stop(1, err=text + " Need a valid cluster name to add a cluster resource.\n")
     values = {name: value for name, value in specs.set.items() if name != "allowed"}
     server = (specs.where.get("servers") or ("slurmdb",))[0]
     args = {
@@ -84,12 +99,15 @@ def add_resource(session: Session, argv: Sequence[str]) -> int:
         "clusters": specs.where.get("clusters", ()),
         "allowed": specs.set.get("allowed", 0),
     }
+    refused: SlurmError | None = None
     try:
         result = session.call("add_resources", {**args, "commit": False})
     except SlurmError as error:
-        if error.data.get("clusters"):
-            return _too_much(session, error)
-        raise denied(error, " ") from None
+        if not error.data.get("clusters"):
+            raise denied(error, " ") from None
+        refused = error
+        shares = tuple((cluster, args["allowed"]) for cluster in args["clusters"])
+        result = {"added": tuple((name, server, shares) for name in wanted)}
     if not result["added"]:
         session.say(" Nothing new added.\n")
         return 1
@@ -102,8 +120,15 @@ def add_resource(session: Session, argv: Sequence[str]) -> int:
         text += f"  ServerType     = {values['server_type']}\n"
     if "count" in values:
         text += f"  Count          = {values['count']}\n"
+    if "flags" in values:
+        text += f"  Flags          = {','.join(values['flags'])}\n"
+    if "last_consumed" in values:
+        text += f"  LastConsumed   = {values['last_consumed']}\n"
     text += f"  Type           = {values.get('type', 'Unknown')}\n"
     session.say(text)
+    if refused is not None:
+        sys.stdout.flush()
+        raise Stop(1, err=f" Problem adding system resource: {refused.message}\n")
     return commit(session, "add_resources", args, always=True)
 
 
@@ -112,8 +137,8 @@ def _too_much(session: Session, error: SlurmError) -> int:
     sys.stdout.flush()
     sys.stderr.write(line(NAME, error.message) + " If change was accepted it would look like this...\n")
     sys.stderr.write(f"  {error.data['name']}@{error.data['server']}\n")
-    sys.stderr.write("".join(f"   Cluster - {cluster}\t {share}%\n" for cluster, share in clusters))
-    sys.stderr.write(f"   total\t\t{sum(share for _, share in clusters)}%\n")
+    sys.stderr.write("".join(f"   Cluster - {cluster}\t {share}\n" for cluster, share in clusters))
+    sys.stderr.write(f"   total\t\t{sum(share for _, share in clusters)}\n")
     return 1
 
 
@@ -139,7 +164,10 @@ def modify_resource(session: Session, argv: Sequence[str]) -> int:
         return 1
     session.say(" Modified server resource ...\n")
     for name, server, clusters in result["changed"]:
-        session.say(f"  {name}@{server}\n")
+        if not specs.where.get("clusters"):
+            session.say(f"  {name}@{server}\n")
+        else:
+            clusters = [one for one in clusters if one[0] in specs.where["clusters"]]
         session.say("".join(f"  Cluster - {cluster}\t- {name}@{server}\n" for cluster, _ in clusters))
     return commit(session, "modify_resources", args)
 

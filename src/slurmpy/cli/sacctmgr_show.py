@@ -63,7 +63,7 @@ def show(session: Session, entity: str, argv: Sequence[str]) -> int:
     from ..format import sacctmgr_fields
 
     try:
-        columns = sacctmgr_fields.parse(entity, specs.format or _default_format(entity, specs))
+        columns = sacctmgr_fields.parse(entity, specs.format or _default_format(session, entity, specs))
     except sacctmgr_fields.UnknownField as error:
         raise Stop(1, err=f"Unknown field '{str(error).lower()}'\n") from None
     if entity == "runawayjobs":
@@ -84,7 +84,7 @@ def show(session: Session, entity: str, argv: Sequence[str]) -> int:
     return 0
 
 
-def _default_format(entity: str, specs: Specs) -> str:
+def _default_format(session: Session, entity: str, specs: Specs) -> str:
     from ..format.sacctmgr_fields import DEFAULTS, WITH_ASSOC, WITH_FEDERATION
 
     if entity == "association" and "WOLimits" in specs.flags:
@@ -92,6 +92,8 @@ def _default_format(entity: str, specs: Specs) -> str:
     if entity == "resource" and "WithClusters" in specs.flags:
         return DEFAULTS["resource clusters"]
     text = DEFAULTS[entity]
+    if entity == "user" and not session.cluster.conf.TrackWCKey:
+        text = text.replace(",DefaultWCKey", "")
     if "WithCoordinators" in specs.flags:
         text += ",Coordinators"
     if "WithAssoc" in specs.flags:
@@ -139,16 +141,38 @@ def _rows(session: Session, entity: str, specs: Specs) -> Iterable[Row]:
             row.setdefault("shares_raw", 1)
         _qos_ids(session, rows)
     elif entity == "resource" and "WithClusters" in specs.flags:
-        return [{**row, "cluster": cluster, "allowed": share} for row in rows for cluster, share in row["clusters"]]
+        return [
+            {**row, "cluster": cluster, "allowed": share, "type": _resource_type(row)}
+            for row in rows
+            for cluster, share in sorted(row["clusters"])
+        ]
     elif entity == "resource":
         for row in rows:
-            row["type"] = row["type"] if row["type"] != "Unknown" else "License"
+            row["type"] = _resource_type(row)
+    elif entity == "federation" and "Tree" in specs.flags:
+        return _federation_tree(rows)
     elif entity == "event":
         for row in rows:
             row["now"] = session.now
     elif entity == "transaction" and "WithAssoc" in specs.flags:
         _transaction_assocs(session, rows)
     return rows
+
+
+def _resource_type(row: Row) -> str:
+    return str(row["type"]) if row["type"] != "Unknown" else "License"
+
+
+def _federation_tree(rows: Iterable[Row]) -> list[Row]:
+    """A line for each federation and one for each of its clusters."""
+    found: list[Row] = []
+    for row in rows:
+        if not found or row["federation"] != found[-1]["of"]:
+            alone = {"federation": row["federation"], "cluster": "", "fed_id": 0, "features": "", "fed_state": ""}
+            found.append({**alone, "of": row["federation"]})
+        if row["cluster"]:
+            found.append({**row, "federation": "", "of": row["federation"]})
+    return found
 
 
 def _event_conditions(where: Row, specs: Specs) -> None:

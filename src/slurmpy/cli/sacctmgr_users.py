@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.errors import SlurmError
-from .errors import Stop
+from ..core.errors import TABLE, SlurmError
+from .errors import Stop, line
 from .sacctmgr_dialogue import (
     add_with_text,
     ask_first,
@@ -14,18 +14,23 @@ from .sacctmgr_dialogue import (
     need_changes,
     need_conditions,
     nothing_changed,
+    read_raw_usage,
     read_specs,
+    reset_usage,
     say_list,
     told,
     try_delete,
 )
 from .sacctmgr_words import (
+    NAME,
     Specs,
     Word,
     admin_level,
     find,
+    joined,
     names,
     read_assoc_limit,
+    values,
 )
 
 TYPE_CHECKING = False
@@ -45,16 +50,26 @@ _ACCOUNT_WHERE = lists(
         "Descriptions": "descriptions",
         "Organizations": "organizations",
         "Parents": "parents",
-        "Flags": "flags",
+        "Users": "users",
+        "Partitions": "partitions",
     }
 )
 
 
 def _account_text(word: Word, specs: Specs) -> bool:
-    keyword = find(("Description", "Organization", "Parent"), word.key)
+    keyword = find(("Description", "Organization", "Parent", "Flags"), word.key)
     if keyword is None:
         return False
-    specs.set[keyword.lower()] = word.value.lower() if keyword == "Parent" else word.value
+    if keyword != "Flags":
+        specs.set[keyword.lower()] = word.value.lower()
+        return True
+    # Slurm knows one flag (and its opposite) and passes over all other words
+    wanted = {flag.lower() for flag in values(word.value)}
+    off = word.sign == "-" or "nousersarecoords" in wanted
+    if wanted & {"usersarecoords", "nousersarecoords"}:
+        specs.set["flags"] = () if off else ("UsersAreCoords",)
+    else:
+        specs.set.setdefault("flags", None)
     return True
 
 
@@ -63,7 +78,7 @@ def add_account(session: Session, argv: Sequence[str]) -> int:
         if find(("Names", "Accounts", "Acct"), word.key):
             return bare_names(word, specs)
         if find(("Clusters",), word.key):
-            specs.where["clusters"] = (*specs.where.get("clusters", ()), *names(word.value))
+            specs.where["clusters"] = joined(specs.where.get("clusters", ()), names(word.value))
             return True
         return _account_text(word, specs) or read_assoc_limit(word, specs, session.known)
 
@@ -78,6 +93,8 @@ def add_account(session: Session, argv: Sequence[str]) -> int:
         "limits": specs.limits,
         **{name: specs.set[name] for name in ("parent", "description", "organization") if name in specs.set},
     }
+    if "flags" in specs.set:
+        args |= {"flags": specs.set["flags"] or (), "settings": True}
     return add_with_text(session, "add_accounts", args)
 
 
@@ -86,11 +103,14 @@ def modify_account(session: Session, argv: Sequence[str]) -> int:
         return _ACCOUNT_WHERE(word, specs, specs.where)
 
     def change(word: Word, specs: Specs) -> bool:
-        return _account_text(word, specs) or read_assoc_limit(word, specs, session.known)
+        return _account_text(word, specs) or read_raw_usage(word, specs) or read_assoc_limit(word, specs, session.known)
 
     specs = read_specs(argv, where, change, bare_names)
+    if "raw_usage" in specs.set:
+        return reset_usage(session, specs, need_account=False)
     need_changes(specs)
-    args = {"where": specs.where, "set": specs.set, "limits": specs.limits}
+    changes = {name: value for name, value in specs.set.items() if value is not None}
+    args = {"where": specs.where, "set": changes, "limits": specs.limits}
     result = ask_first(session, "modify_accounts", args)
     nothing_changed(result, "accounts", "assocs")
     say_list(session, " Modified accounts...\n", (f"  {name}\n" for name in result["accounts"]))
@@ -104,12 +124,24 @@ def delete_account(session: Session, argv: Sequence[str]) -> int:
 
     specs = read_specs(argv, where, where, bare_names)
     need_conditions(specs)
+    if "root" in specs.where.get("names", ()):
+        raise Stop(1, err=" You are not allowed to remove the root account.\n Use remove cluster instead.\n")
+    if specs.where.get("users"):
+        # a user among the conditions: only his associations are meant
+        own = {**specs.where, "accounts": specs.where.get("names", ()), "names": specs.where["users"]}
+        args = {"where": {name: own.get(name, ()) for name in ("names", "accounts", "clusters", "partitions")}}
+        result = try_delete(session, "delete_users", args, "user")
+        if not result["assocs"]:
+            session.say(" Nothing deleted\n")
+            return 1
+        say_list(session, " Deleting account associations...\n", (told(one, 10) for one in result["assocs"]))
+        return commit(session, "delete_users", args)
     args = {"where": specs.where}
     result = try_delete(session, "delete_accounts", args, "account")
     if not result["accounts"] and not result["assocs"]:
         session.say(" Nothing deleted\n")
         return 1
-    if result["accounts"]:
+    if result["accounts"] and not specs.where.get("parents"):
         say_list(session, " Deleting accounts...\n", (f"  {name}\n" for name in result["accounts"]))
     else:
         say_list(session, " Deleting account associations...\n", (told(one, 10) for one in result["assocs"]))
@@ -158,6 +190,10 @@ def add_user(session: Session, argv: Sequence[str]) -> int:
         if read_assoc_limit_first(word):
             return read_assoc_limit(word, specs, session.known)
         if _user_set(word, specs):
+            # a default is one of the user's, at the place where it is named
+            for field, into in (("default_account", "accounts"), ("default_wckey", "wckeys")):
+                if find(("DefaultAccount", "DefaultWCKey"), word.key) and specs.set.get(field) == word.value.lower():
+                    specs.where[into] = joined(specs.where.get(into, ()), (specs.set[field],))
             return True
         return _USER_WHERE(word, specs, specs.where) or read_assoc_limit(word, specs, session.known)
 
@@ -178,9 +214,8 @@ def add_user(session: Session, argv: Sequence[str]) -> int:
     strangers = [name for name in args["names"] if not _is_user(name)]
     if strangers and not session.immediate:
         for name in strangers:
-            if not session.ask(f" There is no uid for user '{name}'\n Are you sure you want to continue?"):
-                session.say(" Changes Discarded\n")
-                return 0
+            if not session.ask(f"There is no uid for user '{name}'\nAre you sure you want to continue?"):
+                return 1
     return add_with_text(session, "add_users", args)
 
 
@@ -203,9 +238,11 @@ def modify_user(session: Session, argv: Sequence[str]) -> int:
     def change(word: Word, specs: Specs) -> bool:
         if read_assoc_limit_first(word):
             return read_assoc_limit(word, specs, session.known)
-        return _user_set(word, specs) or read_assoc_limit(word, specs, session.known)
+        return _user_set(word, specs) or read_raw_usage(word, specs) or read_assoc_limit(word, specs, session.known)
 
     specs = read_specs(argv, _user_where, change, bare_names)
+    if "raw_usage" in specs.set:
+        return reset_usage(session, specs, need_account=True)
     need_changes(specs)
     where = dict(specs.where)
     if specs.set.get("admin_level") == "":
@@ -213,6 +250,10 @@ def modify_user(session: Session, argv: Sequence[str]) -> int:
         specs.set["admin_level"] = None
     changes = {name: value for name, value in specs.set.items() if value is not None}
     args = {"where": where, "set": changes, "limits": specs.limits}
+    if "name" in specs.set and len(where.get("names", ())) > 1:
+        text = TABLE["ESLURM_ONE_CHANGE"][1]
+        raise Stop(1, err=line(NAME, text) + f" Error with request: {text}\n"
+                   " If you are changing a users name you can only specify 1 user at a time.\n")  # fmt: skip
     try:
         result = ask_first(session, "modify_users", args)
     except SlurmError as error:
@@ -243,8 +284,8 @@ def delete_user(session: Session, argv: Sequence[str]) -> int:
         session.say(" Nothing deleted\n")
         return 1
     if result["wckeys"]:
-        rows = (f"  C = {cluster:<10} W = {key:<10} U = {user:<9}\n" for cluster, key, user in result["wckeys"])
-        say_list(session, " Deleting user wckeys...\n", rows)
+        rows = (f"  C = {cluster:<10} W = {key:<20} U = {user:<9}\n" for cluster, key, user in result["wckeys"])
+        say_list(session, " Deleting user WCKeys...\n", rows)
     elif any(specs.where.get(name) for name in ("accounts", "clusters", "partitions")):
         say_list(session, " Deleting user associations...\n", (told(one, 10) for one in result["assocs"]))
         say_list(session, " Deleting users (No Associations)...\n", (f"  {name}\n" for name in result["users"]))
@@ -256,15 +297,15 @@ def delete_user(session: Session, argv: Sequence[str]) -> int:
 def _coordinator_words(argv: Sequence[str]) -> Specs:
     def change(word: Word, specs: Specs) -> bool:
         if find(("Accounts", "Acct"), word.key):
-            specs.where["accounts"] = (*specs.where.get("accounts", ()), *names(word.value))
+            specs.where["accounts"] = joined(specs.where.get("accounts", ()), names(word.value))
         elif find(("Names", "Users"), word.key):
-            specs.where["users"] = (*specs.where.get("users", ()), *names(word.value))
+            specs.where["users"] = joined(specs.where.get("users", ()), names(word.value))
         else:
             return False
         return True
 
     def bare(word: Word, specs: Specs) -> bool:
-        specs.where["users"] = (*specs.where.get("users", ()), *names(word.value))
+        specs.where["users"] = joined(specs.where.get("users", ()), names(word.value))
         return True
 
     return read_specs(argv, None, change, bare)
@@ -279,7 +320,7 @@ def add_coordinator(session: Session, argv: Sequence[str]) -> int:
         raise Stop(1, err=" You need to specify a user list or account list.\n" if not accounts else
                    " You need to specify a user list here.\n")  # fmt: skip
     if not accounts:
-        raise Stop(1, err=" You need to specify a account list here.\n")
+        raise Stop(1, err=" You need to specify an account list here.\n")
     args = {"accounts": accounts, "users": users}
     try:
         session.call("add_coordinators", {**args, "commit": False})
@@ -296,20 +337,20 @@ def delete_coordinator(session: Session, argv: Sequence[str]) -> int:
         return 1
     accounts, users = specs.where.get("accounts", ()), specs.where.get("users", ())
     if not accounts and not users:
-        raise Stop(1, err=" You need to specify a user list or account list.\n")
+        raise Stop(1, err=" You need to specify a user list or account list here.\n")
     args = {"accounts": accounts, "users": users}
     try:
         result = session.call("delete_coordinators", {**args, "commit": False})
     except SlurmError as error:
         raise denied(error, " ") from None
-    if not result["removed"]:
-        session.say(" Nothing removed\n")
-        return 1
     if users:
         session.say(" Removing Coordinators with user name\n" + "".join(f"  {name}\n" for name in users))
     if accounts:
-        word = "From" if users else "Removing Coordinators from"
-        session.say(f" {word} Account(s)\n" + "".join(f"  {name}\n" for name in accounts))
+        title = " From Account(s)" if users else " Removing all users from Accounts"
+        session.say(f"{title}\n" + "".join(f"  {name}\n" for name in accounts))
+    if not result["removed"]:
+        session.say(" Nothing removed\n")
+        return 1
     session.say(" Removed Coordinators (sub accounts not listed)...\n")
     session.say("".join(f"  U = {user:<9} A = {account:<10}\n" for account, user in result["removed"]))
     return commit(session, "delete_coordinators", args, always=True)

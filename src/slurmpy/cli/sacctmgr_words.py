@@ -41,6 +41,10 @@ class BadValue(Exception):
     """A value that cannot be; the text is told as an error before the word is called unknown."""
 
 
+class BadTime(BadValue):
+    """A time that cannot be, told without the program's name; QOS end there, other words are called unknown as well."""
+
+
 class Fatal(Exception):
     """A value that ends the command with its own text."""
 
@@ -72,10 +76,16 @@ def _unquoted(text: str) -> str:
 
 def names(text: str) -> tuple[str, ...]:
     """The names of a comma-separated list, in lower case, each once."""
-    found: dict[str, None] = {}
-    for word in text.replace('"', "").replace("'", "").split(","):
-        if word.strip():
-            found[word.strip().lower()] = None
+    return joined((), (word.strip().lower() for word in text.replace('"', "").replace("'", "").split(",")))
+
+
+def joined(old: Iterable[str], new: Iterable[str]) -> tuple[str, ...]:
+    """Names behind those there were; one that comes again stands where it came last, as in Slurm."""
+    found = dict.fromkeys(old)
+    for name in new:
+        found.pop(name, None)
+        if name:
+            found[name] = None
     return tuple(found)
 
 
@@ -145,26 +155,29 @@ def minutes(word: str) -> Callable[[str, Known], int | None]:
         try:
             value = parse_time_limit(text)
         except ValueError:
-            raise Fatal(f" Bad {word} time format: {{word}}") from None
+            raise BadTime(f" Bad {word} time format: {{word}}") from None
         return None if value == INFINITE else value
 
     return read
 
 
-def seconds(word: str) -> Callable[[str, Known], int | None]:
-    def read(text: str, known: Known) -> int | None:
-        if text == "-1":
-            return None
-        if text.isdecimal():
-            return int(text)
-        from ..core.times import parse_duration
+def exempt_time(text: str, known: Known) -> int | None:
+    """Minutes, or a time as time limits are written -> seconds."""
+    if text in ("-1", ""):
+        return None
+    from ..core.records.base import INFINITE
+    from ..core.times import parse_time_limit
 
-        try:
-            return parse_duration(text)
-        except ValueError:
-            raise BadValue(f"Invalid value for {word} ({text})") from None
+    try:
+        value = parse_time_limit(text)
+    except ValueError:
+        raise BadTime(" Bad PreemptExemptTime format: {word}") from None
+    return None if value == INFINITE else value * 60
 
-    return read
+
+def lower(text: str, known: Known) -> str:
+    """Descriptions and comments are kept in lower case, as Slurm does."""
+    return text.lower()
 
 
 def tres(text: str, known: Known) -> str:
@@ -172,18 +185,21 @@ def tres(text: str, known: Known) -> str:
     from ..core import tres as counts
     from ..core.errors import SlurmError
 
-    if text == "-1" or not text:
+    if not text:
         return ",".join(f"{name}=-1" for name in sorted(known.tres()))
+    for part in text.split(","):
+        if "=" not in part:
+            raise BadValue(f"slurmdb_format_tres_str: no TRES id found for {part}")
     try:
         parsed = counts.parse(text)
     except SlurmError:
         raise BadValue(f"slurmdb_format_tres_str: no value given as TRES type/id '{text}'") from None
     found = {}
     for name, count in parsed.items():
-        lower = name.lower()
-        if lower not in known.tres():
-            raise BadValue(f"slurmdb_format_tres_str: no TRES known by type {lower}")
-        found[lower] = count
+        label = name.lower()
+        if label not in known.tres():
+            raise BadValue(f"slurmdb_format_tres_str: no TRES known by type {label}")
+        found[label] = count
     return ",".join(f"{name}={found[name]}" for name in sorted(found, key=counts.order_key))
 
 
@@ -213,7 +229,7 @@ def default_qos(text: str, known: Known) -> str:
 
 #: keyword: (field of an association, reader)
 ASSOC_LIMITS: dict[str, tuple[str, Callable[[str, Known], Any]]] = {
-    "Comment": ("comment", lambda text, known: text),
+    "Comment": ("comment", lower),
     "DefaultQOS": ("default_qos", default_qos),
     "Fairshare": ("shares_raw", shares),
     "Shares": ("shares_raw", shares),
@@ -242,13 +258,14 @@ ASSOC_LIMITS: dict[str, tuple[str, Callable[[str, Known], Any]]] = {
     "MaxNodesPerJob": ("max_tres_per_job", lambda text, known: f"node={text}"),
     "MaxSubmitJobs": ("max_submit_jobs", number("MaxSubmitJobs")),
     "MaxWallDurationPerJob": ("max_wall_duration_per_job", minutes("MaxWall")),
+    "MinPrioThresh": ("min_prio_threshold", number("MinPrioThresh")),
     "MinPrioThreshold": ("min_prio_threshold", number("MinPrioThreshold")),
     "Priority": ("priority", number("Priority")),
 }
 
 QOS_LIMITS: dict[str, tuple[str, Callable[[str, Known], Any]]] = {
-    "Description": ("description", lambda text, known: text),
-    "GraceTime": ("grace_time", seconds("GraceTime")),
+    "Description": ("description", lower),
+    "GraceTime": ("grace_time", number("GraceTime")),
     "GrpTRES": ("grp_tres", tres),
     "GrpTRESMins": ("grp_tres_mins", tres),
     "GrpTRESRunMins": ("grp_tres_run_mins", tres),
@@ -271,22 +288,22 @@ QOS_LIMITS: dict[str, tuple[str, Callable[[str, Known], Any]]] = {
     "MaxTRESRunMinsPA": ("max_tres_run_mins_per_account", tres),
     "MaxTRESRunMinsPerUser": ("max_tres_run_mins_per_user", tres),
     "MaxTRESRunMinsPU": ("max_tres_run_mins_per_user", tres),
-    "MaxJobsPerAccount": ("max_jobs_per_account", number("MaxJobsPerAccount")),
-    "MaxJobsPA": ("max_jobs_per_account", number("MaxJobsPerAccount")),
-    "MaxJobsPerUser": ("max_jobs_per_user", number("MaxJobsPerUser")),
-    "MaxJobsPU": ("max_jobs_per_user", number("MaxJobsPerUser")),
+    "MaxJobsPerAccount": ("max_jobs_per_account", number("MaxJobsPA")),
+    "MaxJobsPA": ("max_jobs_per_account", number("MaxJobsPA")),
+    "MaxJobsPerUser": ("max_jobs_per_user", number("MaxJobsPU")),
+    "MaxJobsPU": ("max_jobs_per_user", number("MaxJobsPU")),
     "MaxJobsAccruePerAccount": ("max_jobs_accrue_per_account", number("MaxJobsAccruePA")),
     "MaxJobsAccruePA": ("max_jobs_accrue_per_account", number("MaxJobsAccruePA")),
     "MaxJobsAccruePerUser": ("max_jobs_accrue_per_user", number("MaxJobsAccruePU")),
     "MaxJobsAccruePU": ("max_jobs_accrue_per_user", number("MaxJobsAccruePU")),
-    "MaxSubmitJobsPerAccount": ("max_submit_jobs_per_account", number("MaxSubmitJobsPerAccount")),
-    "MaxSubmitJobsPA": ("max_submit_jobs_per_account", number("MaxSubmitJobsPerAccount")),
-    "MaxSubmitJobsPerUser": ("max_submit_jobs_per_user", number("MaxSubmitJobsPerUser")),
-    "MaxSubmitJobsPU": ("max_submit_jobs_per_user", number("MaxSubmitJobsPerUser")),
+    "MaxSubmitJobsPerAccount": ("max_submit_jobs_per_account", number("MaxSubmitJobsPA")),
+    "MaxSubmitJobsPA": ("max_submit_jobs_per_account", number("MaxSubmitJobsPA")),
+    "MaxSubmitJobsPerUser": ("max_submit_jobs_per_user", number("MaxSubmitJobsPU")),
+    "MaxSubmitJobsPU": ("max_submit_jobs_per_user", number("MaxSubmitJobsPU")),
     "MaxWallDurationPerJob": ("max_wall_duration_per_job", minutes("MaxWall")),
     "MinPrioThreshold": ("min_prio_threshold", number("MinPrioThreshold")),
     "MinTRESPerJob": ("min_tres_per_job", tres),
-    "PreemptExemptTime": ("preempt_exempt_time", seconds("PreemptExemptTime")),
+    "PreemptExemptTime": ("preempt_exempt_time", exempt_time),
     "Priority": ("priority", number("Priority")),
     "UsageFactor": ("usage_factor", real("UsageFactor")),
     "UsageThreshold": ("usage_threshold", real("UsageThreshold")),
@@ -312,10 +329,12 @@ def qos_flags(text: str) -> tuple[str, ...]:
 
 
 def preempt_mode(text: str) -> str:
-    mode = text.upper()
-    if mode not in PREEMPT_MODES:
+    modes = [mode.strip().upper() for mode in text.split(",") if mode.strip()]
+    if not modes or not set(modes) <= set(PREEMPT_MODES):
         raise Fatal(" Bad Preempt Mode given: {word}")
-    return "" if mode == "CLUSTER" else mode
+    # what is added to a way of preempting stands before it, as Slurm prints it
+    modes.sort(key=lambda mode: ("WITHIN", "GANG").index(mode) if mode in ("WITHIN", "GANG") else 2)
+    return ",".join(mode for mode in dict.fromkeys(modes) if mode != "CLUSTER")
 
 
 def admin_level(text: str) -> str:
@@ -354,8 +373,14 @@ class Specs:
 _HINTS = {"set": "value", "where": "condition"}
 
 
-def bad_value(error: BadValue) -> None:
-    report(NAME, str(error))
+def bad_value(error: BadValue, word: Word) -> None:
+    if isinstance(error, BadTime):
+        import sys
+
+        sys.stdout.flush()
+        sys.stderr.write(str(error).replace("{word}", word.text) + "\n")
+    else:
+        report(NAME, str(error))
 
 
 def stop(error: Fatal, word: Word, out: bool = False) -> Stop:
@@ -414,7 +439,15 @@ def read_qos_limit(word: Word, specs: Specs, known: Known, own_names: Iterable[s
     if keyword is None:
         return False
     field, reader = QOS_LIMITS[keyword]
-    value = reader(word.value, known)
+    try:
+        value = reader(word.value, known)
+    except BadTime as error:
+        raise Fatal(str(error)) from None
+    except BadValue as error:
+        # the word is passed over; a TRES that there is not fails the command in the end, a number does not
+        bad_value(error, word)
+        specs.failed = specs.failed or reader is tres
+        return True
     if field in ("usage_factor", "priority", "grace_time") and value is None:
         value = 1.0 if field == "usage_factor" else 0
     specs.set[field] = value

@@ -83,6 +83,29 @@ def reset_stats(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, 
     return {}
 
 
+def reset_usage(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+    """``accounts`` (and ``users``, ``partitions`` of them) or ``qos``: their usage begins anew with nothing."""
+    from slurmpy.controller import duties, fairshare
+
+    cache = ctl.state.assocs
+    wanted = {name: {str(one) for one in args.get(name) or ()} for name in ("accounts", "users", "partitions", "qos")}
+    if not wanted["accounts"] and not wanted["qos"]:
+        raise SlurmError("SLURM_ERROR", "no account and no QOS is named")
+    chosen = [
+        assoc
+        for assoc in cache.assocs.values()
+        if assoc.account in wanted["accounts"]
+        and (assoc.user in wanted["users"] if wanted["users"] else not assoc.user)
+        and (not wanted["partitions"] or assoc.partition in wanted["partitions"])
+    ]
+    qos = [cache.qos[name] for name in sorted(wanted["qos"]) if name in cache.qos]
+    if not chosen and not qos:
+        raise SlurmError("SLURM_NO_CHANGE_IN_DATA")
+    fairshare.reset(ctl.state, chosen, qos)
+    duties.save_usage(ctl)
+    return {}
+
+
 def token(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
     """A token of auth/jwt: for oneself, or for anybody by root and SlurmUser. `lifespan` in seconds."""
     from slurmpy.auth import token as tokens
@@ -279,6 +302,7 @@ METHODS = {
     "set_debug_level": set_debug_level,
     "set_debug_flags": set_debug_flags,
     "reset_stats": reset_stats,
+    "reset_usage": reset_usage,
     "token": token,
     "create_partition": create_partition,
     "update_partition": update_partition,

@@ -48,7 +48,7 @@ def save_usage(ctl: Controller) -> None:
         "assocs": {a.id: a._usage["raw"] for a in cache.assocs.values() if a._usage.get("raw")},
         "qos": {q.id: q._usage["raw"] for q in cache.qos_by_id.values() if q._usage.get("raw")},
     }
-    if found["assocs"] or found["qos"]:
+    if found["assocs"] or found["qos"] or ctl.store.meta(USAGE):
         ctl.store.put_meta(USAGE, found)
 
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from slurmpy.core.records.accounting import SHARES_PARENT
 
 if TYPE_CHECKING:
-    from slurmpy.controller.assocs import Association
+    from collections.abc import Iterable, Sequence
+
+    from slurmpy.controller.assocs import Association, Qos
     from slurmpy.controller.state import Job, State
 
 #: columns of `rows`
@@ -74,6 +76,27 @@ def charge(state: State, job: Job, since: int, until: int) -> None:
 def finish(state: State, job: Job, now: int) -> None:
     """A job that ends is charged for the time since the last `advance`."""
     charge(state, job, int(state.__dict__.get("_usage_at", 0)) or job.start_time, now)
+
+
+def reset(state: State, chosen: Sequence[Association], qos: Iterable[Qos] = ()) -> None:
+    """Takes the usage counted so far from associations, from everything below each, and out of the sums above it."""
+    cache = state.assocs
+    for assoc in chosen:
+        gone = {name: float(assoc._usage.get(name, 0.0)) for name in ("raw", "wall")}
+        spent = dict(assoc._usage.get("spent") or {})
+        for above in cache.chain(assoc):
+            for name, amount in gone.items():
+                above._usage[name] = max(0.0, float(above._usage.get(name, 0.0)) - amount)
+            for name, amount in spent.items():
+                counts = above._usage.setdefault("spent", {})
+                counts[name] = max(0.0, counts.get(name, 0.0) - amount)
+    gone_ids = {assoc.id for assoc in chosen}
+    for assoc in cache.assocs.values():
+        if any(above.id in gone_ids for above in cache.chain(assoc)):
+            assoc._usage |= {"raw": 0.0, "wall": 0.0, "spent": {}}
+    for one in qos:
+        one._usage |= {"raw": 0.0, "wall": 0.0, "spent": {}}
+    rank(state)
 
 
 def rank(state: State) -> None:

@@ -323,6 +323,7 @@ METHODS: dict[str, str] = {
     "modify_resources": "admin",
     "delete_resources": "admin",
     "add_federations": "admin",
+    "modify_federations": "admin",
     "delete_federations": "admin",
     "delete_wckeys": "operator",
     "modify_jobs": "any",

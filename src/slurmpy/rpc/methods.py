@@ -72,6 +72,7 @@ SLURMCTLD: dict[str, str] = {
     "set_debug_flags": ADMIN,
     "set_schedlog_level": ADMIN,
     "reset_stats": OPERATOR,
+    "reset_usage": OPERATOR,
     "set_fs_dampening_factor": ADMIN,
     # from the nodes
     "register_node": NODE,
