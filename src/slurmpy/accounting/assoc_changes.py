@@ -251,14 +251,18 @@ def _moved(books: Books, assoc: Association, parent: str) -> Association:
 
 
 def inheriting(books: Books, changed: Sequence[Association], own_limits: Mapping[str, Any]) -> list[Association]:
-    """Those below that take one of the changed limits from above."""
+    """Those right below that take one of the changed limits from above (Slurm tells of no others)."""
     fields = [field for field in own_limits if field in limits.HANDED_DOWN]
     if not fields:
         return []
     keys = {(assoc.cluster, assoc.id) for assoc in changed}
     found: dict[tuple[str, int], Association] = {}
     for top in changed:
-        for assoc in books.subtree(top.cluster, top.account):
+        if top.user:
+            continue
+        users = [assoc for assoc in books.assocs_of_account(top.cluster, top.account) if assoc.user]
+        accounts = [books.assoc(top.cluster, name) for name in books.below.get((top.cluster, top.account), ())]
+        for assoc in (*users, *(one for one in accounts if one is not None)):
             key = (assoc.cluster, assoc.id)
             if key in keys:
                 continue

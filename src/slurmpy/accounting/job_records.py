@@ -463,7 +463,9 @@ def close_open_jobs(connection: sa.Connection, cluster: str, indexes: Sequence[i
     """Ends runaway jobs: those that the database holds open and the cluster does not know (`sacctmgr show runaway`)."""
     when = int(now if now is not None else time.time())
     job = schema.jobs
-    end = sa.case((job.c.start_time > 0, job.c.start_time), (job.c.eligible_time > 0, job.c.eligible_time), else_=when)
+    # the latest of the start, the eligible and the submit time, as Slurm has it
+    latest = sa.case((job.c.eligible_time > job.c.submit_time, job.c.eligible_time), else_=job.c.submit_time)
+    end = sa.case((job.c.start_time > latest, job.c.start_time), (latest > 0, latest), else_=when)
     connection.execute(
         job.update()
         .where(job.c.cluster == cluster, job.c.db_index.in_(list(indexes)), job.c.end_time == 0)

@@ -68,7 +68,7 @@ def value_text(kind: str, value: Any) -> str:
         return tres_limits(value)
     if kind == "qos":
         sign, names = value
-        return ",".join(f"{sign}{name}" if sign != "=" else name for name in names)
+        return ",".join(f"{sign}{name}" if sign != "=" else name for name in sorted(names))
     if kind == "words":
         return ",".join(value)
     return str(value)

@@ -25,6 +25,11 @@ _SHOW = (
     "Account", "Association", "Cluster", "Configuration", "Event", "Federation", "Instance", "Problem", "QOS",
     "Resource", "Reservation", "RunAwayJobs", "Stats", "Transaction", "TRES", "User", "WCKey",
 )  # fmt: skip
+#: how short the entity of a list may be cut, where that is not one letter
+_SHORTEST_ENTITY = {
+    "Account": 2, "Association": 2, "Cluster": 2, "Configuration": 2, "Resource": 4, "Reservation": 4,
+    "RunAwayJobs": 2, "TRES": 3,
+}  # fmt: skip
 _SHOW_ALIASES = {"txn": "transaction", "assoc": "association", "acct": "account", "conf": "configuration"}
 
 
@@ -160,7 +165,7 @@ def interactive(session: Session) -> int:
         if not words:
             continue
         last = words
-        if words[0].lower() in ("exit", "quit", "q"):
+        if words[0].lower() in ("exit", "exi", "ex", "e", "quit", "qui", "qu", "q"):
             break
         try:
             code = guarded(session, words)
@@ -175,15 +180,19 @@ def interactive(session: Session) -> int:
 
 def _next_line(session: Session, prompt: str) -> str | None:
     if sys.stdin.isatty():
-        import readline  # noqa: F401 - history and editing of input()
+        from . import sacctmgr_history
 
+        sacctmgr_history.use()
         try:
-            return input(prompt)
+            text = input(prompt)
         except EOFError:
             session.write("\n")
             return None
+        sacctmgr_history.keep(text)
+        return text
     text = sys.stdin.readline()
     if not text:
+        session.write(f"{prompt}\n")
         return None
     session.write(f"{prompt}{text.rstrip(chr(10))}\n")
     return text
@@ -235,7 +244,7 @@ def command(session: Session, words: Sequence[str]) -> int:
         return 0
     if name == "clear":
         if not rest or not "stats".startswith(rest[0].lower()):
-            raise Stop(1, err=f"invalid keyword: {' '.join(words)}\n")
+            raise Stop(1, err='No valid entity in list command\nInput line must include "Stats"\n')
         session.call("clear_stats", {})
         return 0
     if name == "archive":
@@ -254,7 +263,7 @@ def command(session: Session, words: Sequence[str]) -> int:
     if name in _MODES:
         setattr(session, _MODES[name], True)
         return 0
-    if name in ("oneliner", "verbose"):
+    if name in ("oneliner", "verbose", "exit", "quit"):
         return 0
     raise Stop(1, err=f"invalid keyword: {words[0]}\n")
 
@@ -263,7 +272,17 @@ def _keyword(typed: str, table: Sequence[str]) -> str | None:
     wanted = typed.lower()
     if wanted in table:
         return wanted
-    return next((word for word in table if len(wanted) > 1 and word.startswith(wanted)), None)
+    for word in table:
+        if word.startswith(wanted) and len(wanted) >= _SHORTEST.get(word, 3):
+            return word
+    return None
+
+
+#: how short a command may be cut, where that is not three letters
+_SHORTEST = {
+    "load": 2, "modify": 2, "update": 2, "ping": 4, "quiet": 4, "readonly": 4, "reconfigure": 4, "shutdown": 4,
+    "verbose": 4, "version": 4,
+}  # fmt: skip
 
 
 def _change(session: Session, action: str, words: list[str]) -> int:
@@ -271,7 +290,8 @@ def _change(session: Session, action: str, words: list[str]) -> int:
 
     entities = ENTITIES[action]
     typed = words[0].lower() if words else ""
-    entity = next((one for one in entities if typed and one.lower().startswith(typed)), None)
+    shortest = 2 if typed.startswith("c") else 1
+    entity = next((one for one in entities if len(typed) >= shortest and one.lower().startswith(typed)), None)
     if entity is None and typed == "acct":
         entity = "Account"
     if entity is None:
@@ -285,7 +305,8 @@ def _change(session: Session, action: str, words: list[str]) -> int:
 def _show(session: Session, words: list[str]) -> int:
     typed = words[0].lower() if words else ""
     entity = _SHOW_ALIASES.get(typed) or next(
-        (one.lower() for one in _SHOW if len(typed) > 1 and one.lower().startswith(typed)), None
+        (one.lower() for one in _SHOW if len(typed) >= _SHORTEST_ENTITY.get(one, 1) and one.lower().startswith(typed)),
+        None,
     )
     if entity is None:
         raise Stop(
@@ -339,7 +360,7 @@ def _archive(words: Sequence[str]) -> int:
     """Old records are not moved out of the database by this release; what is asked is checked and refused by name."""
     action = words[0].lower() if words else ""
     if action not in ("dump", "load"):
-        raise Stop(1, err=" Invalid action for archive.  Valid actions are dump and load.\n")
+        raise Stop(1, err='No valid entity in archive command\nInput line must include, "Dump", or "load"\n')
     for word in words[1:]:
         key, equals, value = word.partition("=")
         if equals and key.lower().startswith("dir"):

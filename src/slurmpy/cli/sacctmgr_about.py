@@ -27,10 +27,12 @@ def runaway(session: Session, specs: Specs, columns: Sequence[Any]) -> int:
 
     own = str(session.cluster.conf.ClusterName).lower()
     clusters = specs.where.get("clusters") or (own,)
+    if len(clusters) > 1:
+        raise Stop(1, err=line(NAME, "You can only fix runaway jobs on one cluster at a time."))
     if not session.is_operator():
         raise Stop(1, err=line(NAME, "You must have an AdminLevel>=Operator to fix runaway jobs"))
     for cluster in clusters:
-        fields = ("db_index", "job_id", "name", "partition", "job_state", "start_time", "end_time")
+        fields = ("db_index", "job_id", "name", "partition", "job_state", "submit_time", "start_time", "end_time")
         where = {
             "clusters": (cluster,),
             "states": (JobState.PENDING, JobState.RUNNING, JobState.SUSPENDED),
@@ -47,7 +49,8 @@ def runaway(session: Session, specs: Specs, columns: Sequence[Any]) -> int:
             session.write(f"Runaway Jobs: No runaway jobs found on cluster {cluster}\n")
             continue
         session.write(
-            "NOTE: Runaway jobs are jobs that don't exist in the controller but have a start time and no end time\n"
+            "NOTE: Runaway jobs are jobs that don't exist in the controller but have a start time and no end time"
+            " in the database\n"
         )
         for row in gone:
             row["cluster"] = cluster
@@ -57,15 +60,17 @@ def runaway(session: Session, specs: Specs, columns: Sequence[Any]) -> int:
                 sacctmgr_fields.render(columns, gone, session.separator, session.trailing, header=not session.noheader)
             )
         )
-        if session.readonly:
-            return 0
         question = (
             "\nWould you like to fix these runaway jobs?\n"
             "(This will set the end time for each job to the latest out of the start, eligible, or submit times, and"
             " set the state to completed.\nOnce corrected, this will trigger the rollup to reroll usage from before the"
-            " earliest submit time of all the runaway jobs.)\n"
+            " earliest submit time of all the runaway jobs.)\n\n"
         )
-        if session.immediate or session.ask(question):
+        if session.readonly:
+            raise Stop(1, err="Can't run this command in readonly mode.\n")
+        if not session.immediate and not session.ask(question):
+            session.write("Changes Discarded\n")
+        else:
             session.call("fix_runaway_jobs", {"cluster": cluster, "db_indexes": tuple(row["db_index"] for row in gone)})
     return 0
 

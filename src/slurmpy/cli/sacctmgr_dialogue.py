@@ -41,7 +41,7 @@ def told(assoc: Sequence[Any], width: int = 20) -> str:
     """
     cluster, account, parent, user, partition = assoc
     if not user and parent is None:
-        return f"  C = {cluster:<10} A = {account:<{width}} \n"
+        return f"  C = {cluster:<10} A = {account:<{width}}\n"
     if not user:
         return f"  C = {cluster:<10} A = {account}" + (f" of {parent}" if parent else "") + "\n"
     text = f"  C = {cluster:<10} A = {account:<{width}} U = {user:<9}"

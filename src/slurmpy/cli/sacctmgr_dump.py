@@ -71,10 +71,14 @@ _LIMITS = (
 
 
 def _options(row: Row) -> str:
+    from ..core import tres
+
     text = ""
     for word, field, quoted in _LIMITS:
         value = row.get(field)
         if value not in (None, ""):
+            if "_tres" in field:
+                value = tres.format(tres.parse(str(value)), zeros=True)
             text += f":{word}='{value}'" if quoted else f":{word}={value}"
     if row.get("qos_own"):
         text += f":QOS='{','.join(sorted(row['qos_own'], key=str.upper))}'"
@@ -106,7 +110,7 @@ def dump(session: Session, argv: Sequence[str]) -> int:
         with open(path, "w") as file:
             file.write(_HEAD + "".join(f"{line}\n" for line in lines))
     except OSError as error:
-        raise Stop(1, err=f" Unable to open {path} for writing: {error.strerror}\n") from None
+        raise Stop(1, err=f"Can't open file {path}, {error.strerror}\n") from None
     sys.stdout.flush()
     sys.stderr.write("".join(f"{NAME}: {line}\n" for line in lines))
     return 0
@@ -181,7 +185,11 @@ def parse_line(text: str) -> tuple[str, str, list[Word]] | None:
     if not dash or kind.strip() not in ("Cluster", "Parent", "Account", "Project", "User"):
         raise ValueError(stripped)
     parts = _split(rest.strip())
-    name = parts[0].strip().strip("'\"")
+    name = parts[0].strip()
+    for quote in "'\"":
+        if name.startswith(quote) and quote in name[1:-1]:
+            raise ValueError(name[name.index(quote, 1) + 2 :])  # what follows the name is no option that there is
+    name = name.strip("'\"")
     if not name:
         raise ValueError(stripped)
     return kind.strip().replace("Project", "Account"), name.lower(), [Word(part) for part in parts[1:]]
@@ -228,7 +236,7 @@ def load(session: Session, argv: Sequence[str]) -> int:
         else:
             raise Stop(1, err=f" Unknown option: {text}\n")
     if not path:
-        raise Stop(1, err=" No filename given.\n")
+        raise Stop(1, err=" No filename given, specify one with file=''\n")
     try:
         with open(path) as file:
             lines = file.read().splitlines()
@@ -241,7 +249,7 @@ def load(session: Session, argv: Sequence[str]) -> int:
             if found is not None:
                 loader.line(*found)
         except ValueError as error:
-            raise Stop(1, err=f" error: line {number}: not understood: {error}\n") from None
+            raise Stop(1, err=f" Unknown option: {error}\n error: Problem with line({number})\n") from None
         except BadValue as error:
             raise Stop(1, err=f" error: line {number}: {error}\n") from None
         except Fatal as error:
@@ -295,7 +303,7 @@ class _Loader:
             self.requests.append(("add_clusters", {"names": (self.cluster,), "limits": specs.limits}))
             return
         if not self.cluster:
-            raise ValueError("the first line must be a Cluster's")
+            raise Stop(1, err=" You need to specify a cluster name first with 'Cluster - $NAME' in your file\n")
         if kind == "Parent":
             self.parent = name
             return

@@ -317,8 +317,10 @@ def add_coordinator(session: Session, argv: Sequence[str]) -> int:
         return 1
     accounts, users = specs.where.get("accounts", ()), specs.where.get("users", ())
     if not users:
-        raise Stop(1, err=" You need to specify a user list or account list.\n" if not accounts else
-                   " You need to specify a user list here.\n")  # fmt: skip
+        text = "You need to specify a user list here." if accounts else (
+            "You need to specify conditions to to add the coordinator."
+        )  # fmt: skip
+        raise Stop(1, err=f" {text}\n")
     if not accounts:
         raise Stop(1, err=" You need to specify an account list here.\n")
     args = {"accounts": accounts, "users": users}
