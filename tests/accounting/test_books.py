@@ -216,3 +216,29 @@ def test_accounts_and_users_can_be_without_associations() -> None:
     assert user_changes.delete_users(found, {"where": {"names": ("eve",)}}, "root", NOW)["users"] == ("eve",)
     gone = assoc_changes.delete_accounts(found, {"where": {"names": ("chem",)}, "only_associations": True}, "root", NOW)
     assert (gone["accounts"], "chem" in found.accounts) == ((), True)
+
+
+def test_conditions_of_lists_choose() -> None:
+    from types import SimpleNamespace
+
+    from slurmpy.accounting import reading
+
+    found = books()
+    add_account(found, "a")
+    add_user(found, "anna", "a")
+    qos_changes.add_qos(found, {"names": ("slow",), "set": {"preempt_mode": "REQUEUE"}}, "root", NOW)
+    resource = {"names": ("matlab", "ansys"), "server": "flex", "set": {"count": 5, "server_type": "flexlm"}}
+    qos_changes.add_resources(found, resource, "root", NOW)
+    qos_changes.modify_clusters(found, {"where": {}, "set": {"classification": "Capacity"}}, "root", NOW)
+    everything = SimpleNamespace(may_see_assoc=lambda *_: True, may_see_user=lambda *_: True)
+    service = SimpleNamespace(books=found, permissions=everything)
+
+    def count(what: str, **where: object) -> int:
+        return len(list(reading._LISTS[what](service, None, where)))
+
+    assert (count("qos", preempt_modes=("requeue",)), count("qos", preempt_modes=("cancel",))) == (1, 0)
+    assert (count("resources", server_types=("flexlm",)), count("resources", server_types=("other",))) == (2, 0)
+    assert (count("resources", ids=(1,)), count("resources", descriptions=("ansys",))) == (1, 1)
+    assert (count("clusters", classifications=("capacity",)), count("clusters", classifications=("x",))) == (1, 0)
+    assert (count("clusters", rpc_versions=(1,)), count("accounts", flags=("UsersAreCoords",))) == (0, 0)
+    assert (count("users", default_wckeys=("w",)), count("users", default_accounts=("a",))) == (0, 1)

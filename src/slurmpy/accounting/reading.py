@@ -92,6 +92,8 @@ def _accounts(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
             and _chosen(where, "organizations", account.organization)
         ):
             continue
+        if where.get("flags") and not _flags(where["flags"]) & _flags(account.flags):
+            continue
         if clusters and not any(books.assoc(cluster, account.name) for cluster in clusters):
             continue
         if not service.permissions.may_see_assoc(peer, account.name, ""):
@@ -139,6 +141,8 @@ def _users(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
         default = next((name for cluster in clusters if (name := books.default_account(user.name, cluster))), "")
         wckey = next((name for cluster in clusters if (name := books.default_wckey(user.name, cluster))), "")
         if where.get("default_accounts") and default not in where["default_accounts"]:
+            continue
+        if where.get("default_wckeys") and wckey not in where["default_wckeys"]:
             continue
         wire = {name: getattr(user, name) for name in user.FIELDS}
         wire |= {"default_account": default, "default_wckey": wckey}
@@ -191,8 +195,16 @@ def associations(service: Service, peer: Peer, where: Where) -> list[Any]:
             record = record.copy(is_default=True)
         if where.get("qos") and not set(record.qos) & set(where["qos"]):
             continue
-        if where.get("default_qos") and record.default_qos not in where["default_qos"]:
+        if where.get("default_qos") and assoc.default_qos not in where["default_qos"]:
             continue
+        if where.get("flags") and not _flags(where["flags"]) & _flags(record.flags):
+            continue
+        if where.get("raw_qos") and not where.get("own_only"):
+            # what is added and taken away stands before the list that comes of it
+            deltas = [delta for one in books.chain(assoc) for delta in one.delta_qos] if not assoc.qos_own else []
+            record = record.copy(qos=(*sorted(dict.fromkeys(deltas)), *record.qos))
+        if where.get("without_parent"):
+            record = record.copy(parent_account="")
         seen.append(record)
     return seen
 
@@ -204,6 +216,21 @@ def _simple(kind: str, order: Callable[[Any], Any], *filters: tuple[str, str]) -
                 yield record
 
     return lister
+
+
+def _flags(names: Iterable[Any]) -> set[str]:
+    """Flags as they can be compared, however they are written."""
+    return {str(name).replace("_", "").lower() for name in names}
+
+
+def _qos(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
+    lister = _simple("qos", lambda record: record.id, ("names", "name"), ("ids", "id"), ("descriptions", "description"))
+    modes = {
+        "" if str(one).lower() in ("", "cluster") else str(one).upper() for one in where.get("preempt_modes") or ()
+    }
+    for record in lister(service, peer, where):
+        if not modes or modes & set(record.preempt_mode.split(",")):
+            yield record
 
 
 def _wckeys(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
@@ -219,8 +246,15 @@ def _clusters(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
     books = service.books
     for name in books.cluster_names():
         cluster = books.clusters[name]
-        if _chosen(where, "names", name) and (
-            not where.get("federations") or cluster.federation in where["federations"]
+        if (
+            _chosen(where, "names", name)
+            and _chosen(where, "federations", cluster.federation)
+            and (not where.get("rpc_versions") or cluster.rpc_version in where["rpc_versions"])
+            and (
+                not where.get("classifications")
+                or cluster.classification.lower() in {str(one).lower() for one in where["classifications"]}
+            )
+            and (not where.get("flags") or _flags(where["flags"]) & _flags(cluster.flags))
         ):
             wire = {field: getattr(cluster, field) for field in cluster.FIELDS}
             root = books.assoc(name, "root")
@@ -243,6 +277,16 @@ def _resources(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
         wanted = where.get("clusters")
         if wanted and not any(cluster in wanted for cluster, _ in record.clusters):
             continue
+        if not (
+            _chosen(where, "server_types", record.server_type)
+            and _chosen(where, "descriptions", record.description)
+            and (not where.get("ids") or record.id in where["ids"])
+            and (not where.get("types") or record.type.lower() in {str(one).lower() for one in where["types"]})
+            and (not where.get("flags") or _flags(where["flags"]) & _flags(record.flags))
+        ):
+            continue
+        if wanted:
+            record = record.copy(clusters=tuple(one for one in record.clusters if one[0] in wanted))
         yield record
 
 
@@ -282,13 +326,15 @@ def _federations(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
     names = {c.federation for c in books.clusters.values() if c.federation} | set(books.federations)
     for name in sorted(names, key=collate):
         if _chosen(where, "names", name):
-            members = [c for c in books.clusters.values() if c.federation == name]
+            members = [
+                c for c in books.clusters.values() if c.federation == name and _chosen(where, "clusters", c.name)
+            ]
             for cluster in sorted(members, key=lambda one: collate(one.name)):
                 yield {
                     "federation": name, "cluster": cluster.name, "fed_id": cluster.fed_id,
                     "features": cluster.features, "fed_state": cluster.fed_state,
                 }  # fmt: skip
-            if not members:
+            if not members and not where.get("clusters"):
                 yield {"federation": name, "cluster": "", "fed_id": 0, "features": "", "fed_state": ""}
 
 
@@ -296,7 +342,7 @@ _LISTS: dict[str, Callable[[Any, Any, Where], Iterable[Any]]] = {
     "accounts": _accounts,
     "users": _users,
     "associations": associations,
-    "qos": _simple("qos", lambda record: record.id, ("names", "name"), ("ids", "id"), ("descriptions", "description")),
+    "qos": _qos,
     "tres": _simple("tres", lambda record: record.id, ("ids", "id"), ("types", "type"), ("names", "name")),
     "wckeys": _wckeys,
     "clusters": _clusters,

@@ -172,6 +172,11 @@ BARE: dict[str, tuple[str, str]] = {
 }
 
 
+#: lists whose unknown conditions are told without, or with another, hint
+_NO_HINT = ("association", "wckey", "event", "runawayjobs", "instance")
+_NOUNS = {"qos": "SLURM_PRINT_VALUE", "resource": "SLURM_PRINT_VALUE"}
+
+
 def read(session: Session, entity: str, argv: Sequence[str]) -> Specs:
     """The conditions, flags and format of a list. Words that are none are told of (``failed``)."""
     specs = Specs()
@@ -202,12 +207,12 @@ def _read_word(session: Session, entity: str, word: Word, specs: Specs) -> None:
             return
         name, kind = BARE[entity]
     else:
-        if word.key.lower() in ("format", "fields") or (len(word.key) > 2 and "format".startswith(word.key.lower())):
+        if word.key.lower() == "format" or (len(word.key) > 2 and "format".startswith(word.key.lower())):
             specs.format = f"{specs.format},{word.value}".strip(",")
             return
         keyword = find(CONDITIONS[entity], word.key)
         if keyword is None:
-            specs.unknown(word, "condition", "set")
+            specs.unknown(word, "condition", "" if entity in _NO_HINT else "set", noun=_NOUNS.get(entity, ""))
             return
         name, kind = CONDITIONS[entity][keyword]
     try:

@@ -68,6 +68,11 @@ def show(session: Session, entity: str, argv: Sequence[str]) -> int:
         raise Stop(1, err=f"Unknown field '{str(error).lower()}'\n") from None
     if entity == "runawayjobs":
         return runaway(session, specs, columns)
+    if _needs_assoc(entity, specs) and not session.immediate:
+        question = "You requested options that are only valid when querying with the withassoc option.\n"
+        if not session.ask(f"{question}Are you sure you want to continue?"):
+            session.write("Aborted\n")
+            return 0
     if session.encoding and entity in DOCUMENTS:
         return _document(session, entity, specs)
     rows = _rows(session, entity, specs)
@@ -92,6 +97,8 @@ def _default_format(session: Session, entity: str, specs: Specs) -> str:
     if entity == "resource" and "WithClusters" in specs.flags:
         return DEFAULTS["resource clusters"]
     text = DEFAULTS[entity]
+    if entity == "cluster" and "WOLimits" in specs.flags:
+        text = "Cluster,ControlHost,ControlPort,RPC"
     if entity == "user" and not session.cluster.conf.TrackWCKey:
         text = text.replace(",DefaultWCKey", "")
     if "WithCoordinators" in specs.flags:
@@ -103,7 +110,12 @@ def _default_format(session: Session, entity: str, specs: Specs) -> str:
     return text
 
 
-# ---- reading SPECS
+def _needs_assoc(entity: str, specs: Specs) -> bool:
+    """Whether there are conditions that are those of associations, in a list without them."""
+    if entity not in ("account", "user") or "WithAssoc" in specs.flags:
+        return False
+    words = ("clusters", "parents") if entity == "account" else ("accounts", "clusters", "partitions", "qos")
+    return any(specs.where.get(word) for word in words) or "OnlyDefaults" in specs.flags
 
 
 # ---- rows
@@ -198,13 +210,19 @@ def _assoc_flags(specs: Specs) -> Row:
         found["with_sub_accounts"] = True
     if specs.flags & {"WOPInfo", "WOPLimits"}:
         found["own_only"] = True
+    if "WOPInfo" in specs.flags:
+        found["without_parent"] = True
+    if specs.flags & {"WithRawQOSLevel", "WithRawQOS"}:
+        found["raw_qos"] = True
     return found
 
 
 def _qos_ids(session: Session, rows: Iterable[Row]) -> None:
     ids = {name: number for number, name in session.known.qos()}
     for row in rows:
-        row["qos_ids"] = tuple(ids[name] for name in row.get("qos") or () if name in ids)
+        own = row.get("qos") or ()
+        row["qos_ids"] = tuple(ids[name] for name in own if name in ids)
+        row["qos_raw"] = tuple(f"{name[0]}{ids[name[1:]]}" for name in own if name[:1] in "+-" and name[1:] in ids)
 
 
 def _complete_assocs(session: Session, rows: list[Row], tree: bool) -> None:
@@ -228,6 +246,8 @@ def _with_assocs(session: Session, entity: str, rows: list[Row], specs: Specs) -
             where["accounts"] = specs.where["accounts"]
     else:
         where["accounts"] = tuple(row["name"] for row in rows)
+        if "parents" in specs.where:
+            where["parents"] = specs.where["parents"]
     assocs: dict[str, list[Row]] = {}
     if rows:
         found = list(session.query("associations", where).dicts())

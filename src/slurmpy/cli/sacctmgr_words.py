@@ -360,9 +360,11 @@ class Specs:
         self.conditions = 0
         self.failed = False
 
-    def unknown(self, word: Word, what: str, hint: str, out: bool = False) -> None:
+    def unknown(self, word: Word, what: str, hint: str, out: bool = False, noun: str = "") -> None:
         """Tells of a word that is none; the command goes on to the next, and fails in the end."""
-        text = f" Unknown {what}: {word.text}\n" + (f" Use keyword '{hint}' to modify {_HINTS[hint]}\n" if hint else "")
+        text = f" Unknown {what}: {word.text}\n" + (
+            f" Use keyword '{hint}' to modify {noun or _HINTS[hint]}\n" if hint else ""
+        )
         import sys
 
         sys.stdout.flush()

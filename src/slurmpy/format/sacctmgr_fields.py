@@ -142,7 +142,7 @@ def _shares(row: Row) -> str:
 
 
 def _qos_raw(row: Row) -> str:
-    return ",".join(str(one) for one in sorted(row.get("qos_ids") or ()))
+    return ",".join((*(row.get("qos_raw") or ()), *(str(one) for one in sorted(row.get("qos_ids") or ()))))
 
 
 def _coordinators(row: Row) -> str:
@@ -546,7 +546,8 @@ def parse(entity: str, format: str) -> list[Column]:
         if percent:
             sign = -1 if width.startswith("-") else 1
             digits = width.lstrip("+-")
-            column = Column(column.name, column.header, sign * int(digits) if digits.isdecimal() else 0, column.cell)
+            if digits.isdecimal() and int(digits):  # anything else leaves the column as wide as it is
+                column = Column(column.name, column.header, sign * int(digits), column.cell)
         found.append(column)
     return found
 
