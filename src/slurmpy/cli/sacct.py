@@ -135,8 +135,6 @@ def _print(cluster: Cluster, request: Request, table: Table, write: Write) -> in
     parsed = request.parsed
     if "truncate" in parsed:
         table.style.window = (request.start, request.end)
-    if "noheader" not in parsed:
-        write(table.header())
     nodes = request.nodes()
     steps = "allocations" not in parsed
     job_fields = list(table.job_columns)
@@ -154,6 +152,9 @@ def _print(cluster: Cluster, request: Request, table: Table, write: Write) -> in
         rows = _each_task(rows, job_fields)
     if request.steps:
         rows = _chosen_steps(rows, job_fields, step_fields, request, steps)
+    rows = _connected(rows)
+    if "noheader" not in parsed:
+        write(table.header())
     held: list[str] = []
     for text in table.lines(rows, steps, jobs=not request.steps or not steps):
         held.append(text)
@@ -162,6 +163,14 @@ def _print(cluster: Cluster, request: Request, table: Table, write: Write) -> in
             held.clear()
     write("".join(held))
     return 0
+
+
+def _connected(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """The rows, once the first of them is there: where slurmdbd is away not even a header is printed."""
+    import itertools
+
+    first = list(itertools.islice(rows, 1))
+    return itertools.chain(first, rows)
 
 
 _IDS = ("job_id", "array_job_id", "array_task_id", "het_job_id", "het_job_offset")

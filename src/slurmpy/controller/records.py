@@ -22,13 +22,18 @@ def job_start(ctl: Controller, job: Job, **extra: Any) -> None:
     if not wanted(ctl):
         return
     flags = str(ctl.conf.AccountingStoreFlags or "").lower()
-    if job.batch_flag and job.is_pending and not job.restart_cnt and ("job_script" in flags or "job_env" in flags):
+    # once, with the first record: of a job that starts at once that is the one of its start
+    untold = job.batch_flag and not job.restart_cnt and job._limits.get("script_told") != job.job_id
+    if untold and ("job_script" in flags or "job_env" in flags):
         both = ctl.store.script(job._script_id)
         if both is not None:
+            job._limits = {**job._limits, "script_told": job.job_id}
             if "job_script" in flags:
                 extra["script"] = both[0]
             if "job_env" in flags:
                 extra["environment"] = "\n".join(both[1])
+    if job.qos and "USING_DEFAULT_QOS" not in job.flags:
+        extra.setdefault("qosreq", job.qos)
     if job.is_running:
         if job.scheduler == "Backfill":
             by = "STARTED_ON_BACKFILL"

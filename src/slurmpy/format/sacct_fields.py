@@ -107,7 +107,7 @@ FIELDS: tuple[Field, ...] = (
     Field("Container", 19, **_both(("container",), cells.text)),
     Field("CPUTime", 10, **_both((*_RUN, "tres_allocated"), cells.cpu_time)),
     Field("CPUTimeRAW", 10, **_both((*_RUN, "tres_allocated"), cells.cpu_time_raw)),
-    Field("DBIndex", 21, **_of_job(("db_index",), cells.number)),
+    Field("DBIndex", -21, **_of_job(("db_index",), cells.number)),
     Field("DerivedExitCode", 15, (("derived_exit_code",), cells.derived_exit_code)),
     Field("Elapsed", 10, **_both(_RUN, cells.elapsed)),
     Field("ElapsedRaw", 10, **_both(_RUN, cells.elapsed_raw)),
