@@ -169,7 +169,7 @@ def add_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int) ->
     return {"text": text, "added": bool(new or assocs)}
 
 
-def _matching_accounts(books: Books, where: Mapping[str, Any]) -> list[Association]:
+def matching_accounts(books: Books, where: Mapping[str, Any]) -> list[Association]:
     """The accounts' own associations that a ``where`` selects, in the order of the tree."""
     found = []
     for assoc in books.associations.values():
@@ -193,7 +193,7 @@ def _matching_accounts(books: Books, where: Mapping[str, Any]) -> list[Associati
 def modify_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
     """``where``, ``set`` (description, organization, parent, flags), ``limits`` -> ``accounts`` and ``assocs``."""
     where, changes, own_limits = args.get("where") or {}, args.get("set") or {}, args.get("limits") or {}
-    matching = _matching_accounts(books, where)
+    matching = matching_accounts(books, where)
     names = sorted({assoc.account for assoc in matching}, key=collate)
     record: dict[str, Any] = {name: str(changes[name]) for name in ("description", "organization") if name in changes}
     if changes.get("flags") is not None:
@@ -323,7 +323,7 @@ def delete_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int)
     Everything below an account goes with it. ``only_associations``: the accounts themselves stay.
     """
     where, keep = args.get("where") or {}, bool(args.get("only_associations"))
-    matching = [assoc for assoc in _matching_accounts(books, where) if assoc.account != "root"]
+    matching = [assoc for assoc in matching_accounts(books, where) if assoc.account != "root"]
     if any(name == "root" for name in where.get("names") or ()):
         raise SlurmError("SLURM_ERROR", "The root account cannot be removed")
     gone: dict[tuple[str, int], Association] = {}

@@ -1,4 +1,4 @@
-"""Methods that change what slurmdbd keeps. Each checks what its role in `dbd_messages.METHODS` leaves open.
+"""Methods that change what slurmdbd keeps. Who may was asked before (`permissions.allowed`).
 
 All take ``commit``: without it the answer tells what would change, and nothing does (sacctmgr asks its user then).
 """
@@ -31,7 +31,7 @@ async def _run(service: Service, peer: Peer, args: dict[str, Any], work: Work) -
 
 
 def _open(work: Work) -> Callable[[Service, Peer, dict[str, Any]], Any]:
-    """A method whose role alone decides."""
+    """A method that is one change of the books."""
 
     async def method(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
         return await _run(service, peer, args, work)
@@ -39,27 +39,17 @@ def _open(work: Work) -> Callable[[Service, Peer, dict[str, Any]], Any]:
     return method
 
 
-# ---- accounts
-
-
-async def add_accounts(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
-    if args.get("bare"):
-        service.permissions.need_operator(peer)
-    service.permissions.need_accounts(peer, [str(args.get("parent") or "root")])
-    return await _run(service, peer, args, assoc_changes.add_accounts)
-
-
-async def modify_accounts(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
-    where, changes = args.get("where") or {}, args.get("set") or {}
-    named = [*(where.get("names") or ()), *([str(changes["parent"])] if "parent" in changes else ())]
-    service.permissions.need_accounts(peer, named)
-    return await _run(service, peer, args, assoc_changes.modify_accounts)
+# ---- accounts and users
 
 
 async def delete_accounts(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
-    service.permissions.need_accounts(peer, (args.get("where") or {}).get("names") or ())
     await _no_running_jobs(service, args, assoc_changes.delete_accounts, peer)
     return await _run(service, peer, args, assoc_changes.delete_accounts)
+
+
+async def delete_users(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
+    await _no_running_jobs(service, args, user_changes.delete_users, peer)
+    return await _run(service, peer, args, user_changes.delete_users)
 
 
 async def _no_running_jobs(service: Service, args: dict[str, Any], work: Work, peer: Peer) -> None:
@@ -96,69 +86,6 @@ async def _no_running_jobs(service: Service, args: dict[str, Any], work: Work, p
             assoc = books.associations[cluster, assoc_id]
             listed.append((number, *assoc_changes.told(assoc)))
         raise SlurmError("ESLURM_JOBS_RUNNING_ON_ASSOC", data={"jobs": tuple(listed)})
-
-
-# ---- users and coordinators
-
-
-async def add_users(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
-    accounts = [str(name) for name in args.get("accounts") or ()]
-    try:
-        if args.get("admin_level"):
-            service.permissions.need_level_for(peer, str(args["admin_level"]))
-        if args.get("bare") or args.get("wckeys"):
-            service.permissions.need_operator(peer)
-        service.permissions.need_accounts(peer, accounts)
-    except SlurmError as error:
-        raise SlurmError(error.name, f"Problem adding user associations: {error.message}") from error
-    return await _run(service, peer, args, user_changes.add_users)
-
-
-async def modify_users(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
-    permissions = service.permissions
-    where, changes = args.get("where") or {}, args.get("set") or {}
-    if not permissions.is_operator(peer):
-        own = set(where.get("names") or ()) == {peer.name}
-        if not (own and set(changes) <= {"default_account", "default_wckey"} and not args.get("limits")):
-            if changes:
-                raise SlurmError("ESLURM_ACCESS_DENIED")
-            # what is none of a coordinator's is not found, as Slurm has it
-            mine = tuple(permissions.coordinates(peer))
-            wanted = [name for name in where.get("accounts") or mine if name in mine]
-            args = {**args, "where": {**where, "accounts": tuple(wanted) or ("\0",)}}
-    if "admin_level" in changes:
-        permissions.need_level_for(peer, str(changes["admin_level"]))
-        for name in where.get("names") or service.books.users:
-            permissions.need_level_for(peer, service.books.admin_level(name))
-    return await _run(service, peer, args, user_changes.modify_users)
-
-
-async def delete_users(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
-    permissions, where = service.permissions, args.get("where") or {}
-    matching = user_changes.matching_users(service.books, where)
-    if not permissions.is_operator(peer):
-        if not matching and not permissions.coordinates(peer):
-            raise SlurmError("ESLURM_ACCESS_DENIED")
-        if matching:
-            permissions.need_accounts(peer, {assoc.account for assoc in matching})
-    for name in {assoc.user for assoc in matching}:
-        if service.books.admin_level(name) != "None":
-            permissions.need_level_for(peer, service.books.admin_level(name))
-    await _no_running_jobs(service, args, user_changes.delete_users, peer)
-    return await _run(service, peer, args, user_changes.delete_users)
-
-
-async def add_coordinators(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
-    service.permissions.need_accounts(peer, [str(name) for name in args.get("accounts") or ()])
-    return await _run(service, peer, args, user_changes.add_coordinators)
-
-
-async def delete_coordinators(service: Service, peer: Peer, args: dict[str, Any]) -> Any:
-    if args.get("accounts"):
-        service.permissions.need_accounts(peer, [str(name) for name in args["accounts"]])
-    else:
-        service.permissions.need_operator(peer)
-    return await _run(service, peer, args, user_changes.delete_coordinators)
 
 
 # ---- clusters, WCKeys
@@ -211,8 +138,6 @@ async def modify_jobs(service: Service, peer: Peer, args: dict[str, Any]) -> Any
             "SLURM_ERROR", "only the comments, the derived exit code and the WCKey of a job can be changed"
         )
     operator = service.permissions.is_operator(peer)
-    if not operator and set(changes) & {"admin_comment", "system_comment", "wckey"}:
-        raise SlurmError("ESLURM_ACCESS_DENIED")
     where = {**(args.get("where") or {}), "duplicates": True}
     recorder, commit = service.recorder, bool(args.get("commit", True))
 
@@ -250,14 +175,14 @@ async def fix_runaway_jobs(service: Service, peer: Peer, args: dict[str, Any]) -
 
 
 METHODS: dict[str, Callable[..., Any]] = {
-    "add_accounts": add_accounts,
-    "modify_accounts": modify_accounts,
+    "add_accounts": _open(assoc_changes.add_accounts),
+    "modify_accounts": _open(assoc_changes.modify_accounts),
     "delete_accounts": delete_accounts,
-    "add_users": add_users,
-    "modify_users": modify_users,
+    "add_users": _open(user_changes.add_users),
+    "modify_users": _open(user_changes.modify_users),
     "delete_users": delete_users,
-    "add_coordinators": add_coordinators,
-    "delete_coordinators": delete_coordinators,
+    "add_coordinators": _open(user_changes.add_coordinators),
+    "delete_coordinators": _open(user_changes.delete_coordinators),
     "add_clusters": _open(add_clusters),
     "modify_clusters": _open(qos_changes.modify_clusters),
     "delete_clusters": _open(qos_changes.delete_clusters),

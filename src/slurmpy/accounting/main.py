@@ -104,7 +104,8 @@ async def serve(daemon: Daemon, conf: Any, verbose: int = 0) -> None:
 
     key.load(conf, create=True)
     service = Service(conf, daemon.stop)
-    server = Server(service.handlers(), dbd_messages.METHODS, conf, "slurmdbd", service.level)
+    server = Server(service.handlers(), dbd_messages.METHODS, conf, "slurmdbd", service.level, refusals={})
+    server.levels_known = service.ready
 
     def take(fresh: Any) -> None:
         server.set_conf(fresh)

@@ -45,7 +45,9 @@ class Service:
         self.on_conf: Callable[[Any], None] = lambda conf: None  # told of a configuration that was read anew
         self.database = Database(conf)
         self.books = Books()
-        self.permissions = Permissions(self.books, slurm_user_id(conf), _words(getattr(conf, "PrivateData", None)))
+        self.permissions = Permissions(
+            self.books, slurm_user_id(conf), _words(conf.PrivateData), bool(conf.DisableCoordDBD)
+        )
         self.recorder: Recorder | None = None
         self.lock = asyncio.Lock()
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -134,6 +136,7 @@ class Service:
             if name not in ("ping", "shutdown"):
                 await asyncio.shield(self.ready)
             try:
+                args = self.permissions.allowed(peer, name, args)
                 result = handler(peer, args) if bound else handler(self, peer, args)
                 return await result if asyncio.iscoroutine(result) else result
             finally:
@@ -147,6 +150,7 @@ class Service:
         async def answer(peer: Peer, args: dict[str, Any]) -> AsyncIterator[Any]:
             began = time.monotonic()
             await asyncio.shield(self.ready)
+            args = self.permissions.allowed(peer, name, args)
             parts: Any = handler(peer, args) if bound else handler(self, peer, args)
             try:
                 async for part in parts:
@@ -219,7 +223,7 @@ class Service:
         from slurmpy.conf import slurmdbd_conf
 
         conf = slurmdbd_conf.load(self.conf.path)
-        self.permissions.private = frozenset(word.lower() for word in _words(conf.PrivateData))
+        self.permissions.configure(_words(conf.PrivateData), bool(conf.DisableCoordDBD))
         self.conf = conf
         self.on_conf(conf)
 

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     Reader = Callable[[Word, Specs], bool]
 
 
-ADMIN_ONLY = "Only admins/operators/coordinators can add accounts"
-
-
 def told(assoc: Sequence[Any], width: int = 20) -> str:
     """``C = ref        A = physics              U = anna      P = long``; an account's own tells its parent.
 
@@ -107,8 +104,6 @@ def add_with_text(session: Session, method: str, args: dict[str, Any]) -> int:
         if error.name == "SLURM_COMMUNICATIONS_CONNECTION_ERROR":
             raise
         text = error.message
-        if method == "add_accounts" and error.name == "ESLURM_ACCESS_DENIED":
-            text = ADMIN_ONLY
         raise Stop(1, err=f" error: {text}\n") from None
     text = "".join(
         f" {row}" if row.startswith("Already existing") else row for row in result["text"].splitlines(keepends=True)
@@ -204,7 +199,7 @@ def ask_first(session: Session, method: str, args: dict[str, Any]) -> Any:
     try:
         return session.call(method, {**args, "commit": False})
     except SlurmError as error:
-        if error.data or error.name == "SLURM_COMMUNICATIONS_CONNECTION_ERROR":
+        if (error.data and "reason" not in error.data) or error.name == "SLURM_COMMUNICATIONS_CONNECTION_ERROR":
             raise
         raise denied(error, " Error with request: ") from None
 
@@ -214,7 +209,10 @@ def denied(error: SlurmError, lead: str) -> Stop:
         raise error
     before = ""
     if error.name == "ESLURM_ACCESS_DENIED" and lead != " ":
-        before = line(NAME, "Your user doesn't have privilege to perform this action")
+        why = (error.data or {}).get("reason") or "Your user doesn't have privilege to perform this action"
+        before = line(NAME, str(why))
+    if error.name == "SLURM_NO_CHANGE_IN_DATA" and lead != " ":
+        before = line(NAME, "Request didn't affect anything")
     return Stop(1, err=f"{before}{lead}{error.message}\n")
 
 

@@ -285,7 +285,7 @@ def usage_fields(usage: dict[str, Any] | None) -> dict[str, Any]:
 
 # --------------------------------------------------------------------------------------------------------------------
 # Every method of slurmdbd and the role that it demands (`slurmpy.rpc.methods`). Where coordinators of accounts or
-# owners of jobs may as well, the method is open to any and the handler asks `slurmpy.accounting.permissions`.
+# owners of jobs may as well, the method is open to any and `slurmpy.accounting.permissions` decides.
 
 METHODS: dict[str, str] = {
     "ping": "any",
@@ -300,7 +300,7 @@ METHODS: dict[str, str] = {
     "query": "any",
     "dump": "any",
     "config": "any",
-    "stats": "any",
+    "stats": "admin",
     "usage": "any",
     "job_sizes": "any",
     "clear_stats": "admin",
@@ -314,13 +314,13 @@ METHODS: dict[str, str] = {
     "add_coordinators": "any",
     "delete_coordinators": "any",
     "add_clusters": "admin",
-    "modify_clusters": "admin",
+    "modify_clusters": "operator",
     "delete_clusters": "admin",
     "add_qos": "admin",
     "modify_qos": "admin",
     "delete_qos": "admin",
     "add_resources": "admin",
-    "modify_resources": "admin",
+    "modify_resources": "operator",
     "delete_resources": "admin",
     "add_federations": "admin",
     "modify_federations": "admin",

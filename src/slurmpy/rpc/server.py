@@ -11,7 +11,7 @@ import errno
 import inspect
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
 from slurmpy.auth import hello as hello_messages
@@ -39,7 +39,7 @@ HIGH_WATER = 1 << 20
 class Server:
     """Serves `handlers` (method name: function of peer and arguments, plain, async, or an async generator whose values
     are streamed). `table` gives the role that each method demands (`methods`); `level` tells a user's AdminLevel
-    ("None", "Operator", "Administrator")."""
+    ("None", "Operator", "Administrator"); `refusals` the (error, text) of those that do not just deny access."""
 
     def __init__(
         self,
@@ -48,12 +48,15 @@ class Server:
         conf: object,
         name: str,
         level: Callable[[Peer], str] | None = None,
+        refusals: Mapping[str, tuple[str, str | None]] = methods.REFUSALS,
     ) -> None:
         unknown = set(handlers) - set(table)
         if unknown:
             raise ValueError(f"methods without a role: {', '.join(sorted(unknown))}")
         self.table = dict(table)
-        self.conf, self.name, self.level = conf, name, level
+        self.conf, self.name, self.level, self.refusals = conf, name, level, refusals
+        #: done once `level` can tell; until then only roles that need no AdminLevel are decided
+        self.levels_known: asyncio.Future[None] | None = None
         self.handlers = {"sign_hello": self._sign_hello, **handlers}
         self.verifier = hello_messages.Verifier(conf)
         self.connections: set[Connection] = set()
@@ -66,6 +69,10 @@ class Server:
         self.conf, self.verifier.conf, self.slurm_user = conf, conf, slurm_user_id(conf)
 
     # -- who may -------------------------------------------------------------------------------------------------
+
+    def needs_level(self, peer: Peer, method: str) -> bool:
+        """Whether the peer's AdminLevel decides."""
+        return self.table[method] in (methods.OPERATOR, methods.ADMIN) and peer.uid not in (0, self.slurm_user)
 
     def may(self, peer: Peer, method: str) -> bool:
         role = self.table[method]
@@ -257,9 +264,13 @@ class Connection(asyncio.Protocol):
         if handler is None:
             self._error(number, SlurmError("ESLURM_NOT_SUPPORTED"))
             return
+        known = self.server.levels_known
+        if known is not None and not known.done() and self.server.needs_level(self.peer, method):
+            self._start(self._when_known(known, number, method, args))
+            return
         if not self.server.may(self.peer, method):
             log.error(f"{self.server.name}: {method}: refused to uid={self.peer.uid}")
-            self._error(number, SlurmError(*methods.REFUSALS.get(method, ("ESLURM_ACCESS_DENIED", None))))
+            self._error(number, SlurmError(*self.server.refusals.get(method, ("ESLURM_ACCESS_DENIED", None))))
             return
         if len(self._tasks) >= IN_FLIGHT:
             self._error(number, SlurmError("SLURM_ERROR", "too many requests at once"))
@@ -270,11 +281,19 @@ class Connection(asyncio.Protocol):
             self._failed(number, method, error)
             return
         if inspect.isawaitable(result) or isinstance(result, AsyncIterator):
-            task = self._loop.create_task(self._finish(number, method, result))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(self._finish(number, method, result))
         else:
             self._send((codec.DONE, number, result))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _when_known(self, known: asyncio.Future[None], number: int, method: str, args: dict[str, Any]) -> None:
+        await asyncio.wait((known,))  # whether it came to an error is the handler's to tell
+        if self._transport is not None:
+            self._request(number, method, args)
 
     async def _finish(self, number: int, method: str, result: Any) -> None:
         try:
