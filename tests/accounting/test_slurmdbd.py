@@ -413,6 +413,10 @@ def test_the_clusters_size_is_one_event_until_it_changes(tmp_path: Path) -> None
         (("-o", "nosuch"), 'sacct: error: Invalid field requested: "nosuch"\n'),
         (("-j", "x"), "sacct: fatal: Bad job/step specified: x\n"),
         (("-s", "x"), "sacct: fatal: unrecognized job state value 'x'\n"),
+        (("-s", "CF"), "sacct: fatal: job state CF is not supported / accounted\n"),
+        (("-j", "5_[1-2]"), "sacct: fatal: Bad job array element specified: 5\n"),
+        (("-j", "5+x"), "sacct: fatal: Bad hetjob offset specified: 5\n"),
+        (("-j", "5.x"), "sacct: fatal: Bad step specified: 5\n"),
         (("-i", "x"), 'sacct: error: Invalid numeric value "x" for requested node range.\n'),
         (("-K", "10"), "sacct: fatal: Can't use --timelimit-max without also setting --timelimit-min\n"),
         (("--units=X",), "sacct: error: Invalid unit type 'X'. Possible options are 'KMGTP'\n"

@@ -75,6 +75,8 @@ def state_number(word: str) -> int:
     for number, names in JobState.NAMES.items():
         if len(wanted) > 2 and names[0].startswith(wanted):
             return number
+    if any(wanted in names for names in JobState.FLAG_NAMES.values()):
+        raise fatal(f"job state {word} is not supported / accounted")
     raise fatal(f"unrecognized job state value '{word}'")
 
 
@@ -86,10 +88,14 @@ def state_names() -> list[str]:
 def job_key(text: str) -> tuple[int, int | None, int | None, int | None]:
     """(job, array task, part, step) of ``12``, ``12_3``, ``12+1``, ``12.0``, ``12_3.batch``. Raises Stop."""
     whole, dot, step = text.partition(".")
-    number, _, task = whole.partition("_")
+    number, line, task = whole.partition("_")
     number, plus, part = number.partition("+")
-    if not number.isdecimal() or not (task.isdecimal() or not task) or (plus and not part.isdecimal()):
+    if not number.isdecimal():
         raise fatal(f"Bad job/step specified: {text}")
+    if line and not task.isdecimal():
+        raise fatal(f"Bad job array element specified: {number}")
+    if plus and not part.isdecimal():
+        raise fatal(f"Bad hetjob offset specified: {number}")
     step_id: int | None = None
     if dot:
         name = step.partition("+")[0]
@@ -98,7 +104,7 @@ def job_key(text: str) -> tuple[int, int | None, int | None, int | None]:
         elif name.isdecimal():
             step_id = int(name)
         else:
-            raise fatal(f"Bad job/step specified: {text}")
+            raise fatal(f"Bad step specified: {number}")
     return int(number), int(task) if task else None, int(part) if plus else None, step_id
 
 

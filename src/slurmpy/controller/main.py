@@ -315,7 +315,7 @@ def _resume_life(ctl: Controller) -> None:
         records.cluster_tres(ctl)
         for node in state.nodes.values():
             if node.base_state == NodeState.DOWN and node.reason and not ctl.store.meta("node_events"):
-                records.node_down(ctl, node, 0, "root")  # by slurm.conf, at the very first start
+                records.node_down(ctl, node, 0, "root", at_start=True)
         ctl.store.put_meta("node_events", True)
         ctl.accounting.start()
 

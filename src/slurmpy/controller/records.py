@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from slurmpy.controller.state import Job, Node, NodeAlloc, Step
 from slurmpy.core import tres
-from slurmpy.core.states import JobState
+from slurmpy.core.states import JobState, NodeState
 from slurmpy.rpc import dbd_messages
 
 if TYPE_CHECKING:
@@ -142,11 +142,13 @@ def _stretch(job: Job, start: int, end: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def node_down(ctl: Controller, node: Node, user_id: int, user_name: str) -> None:
+def node_down(ctl: Controller, node: Node, user_id: int, user_name: str, at_start: bool = False) -> None:
+    """`at_start`: by slurm.conf, before any node has been asked; that it has not answered is no part of it."""
     if wanted(ctl):
+        state = node.state & ~NodeState.NOT_RESPONDING if at_start else node.state
         ctl.store.add_record(
             {
-                "kind": "node_down", "node": node.name, "start": ctl.state.now, "end": 0, "state": node.state,
+                "kind": "node_down", "node": node.name, "start": ctl.state.now, "end": 0, "state": state,
                 "reason": node.reason, "user_id": user_id, "user_name": user_name, "tres": node.tres,
             }
         )  # fmt: skip
