@@ -278,7 +278,8 @@ def log_assocs(
 ) -> None:
     condition = " || ".join(f"id_assoc={assoc.id}" for assoc in assocs)
     parts = []
-    for word, field, kind in limits.ASSOC_LIMITS:
+    # the log has them in another order than the answers: comments and the default QOS come first
+    for word, field, kind in sorted(limits.ASSOC_LIMITS, key=lambda row: row[1] not in ("comment", "default_qos")):
         if field not in own_limits:
             continue
         value = own_limits[field]

@@ -164,7 +164,7 @@ def conditions(where: Mapping[str, Any]) -> list[Any]:
         if bounds:
             low, high = bounds
             if name != "time_limits":
-                found.append(job.start_time > 0)  # what never started has been given nothing
+                found.append(job.alloc_cpus > 0)  # what never started has been given nothing
             if low is not None:
                 found.append(job[column] >= low)
             if high is not None:

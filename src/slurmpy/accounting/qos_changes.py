@@ -227,11 +227,17 @@ def add_resources(books: Books, args: Mapping[str, Any], actor: str, now: int) -
 
 
 def _check_allowed(resource: Resource) -> None:
-    if sum(share for _, share in resource.clusters) > 100 and "Absolute" not in resource.flags:
+    absolute = "Absolute" in resource.flags
+    if sum(share for _, share in resource.clusters) > (resource.count if absolute else 100):
         raise SlurmError(
             "ESLURM_OVER_ALLOCATE",
             "You can not allocate more than 100% of a resource",
-            data={"name": resource.name, "server": resource.server, "clusters": resource.clusters},
+            data={
+                "name": resource.name,
+                "server": resource.server,
+                "clusters": resource.clusters,
+                "unit": "" if absolute else "%",
+            },
         )
 
 

@@ -135,7 +135,11 @@ def _print(cluster: Cluster, request: Request, table: Table, write: Write) -> in
     parsed = request.parsed
     if "truncate" in parsed:
         table.style.window = (request.start, request.end)
-    nodes = request.nodes()
+    try:
+        nodes = request.nodes()
+    except Stop:
+        write("" if "noheader" in parsed else table.header())  # the hosts are looked at last
+        raise
     steps = "allocations" not in parsed
     job_fields = list(table.job_columns)
     extra: tuple[str, ...] = _IDS if request.steps else ()

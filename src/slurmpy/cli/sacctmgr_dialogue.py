@@ -105,9 +105,10 @@ def add_with_text(session: Session, method: str, args: dict[str, Any]) -> int:
             raise
         text = error.message
         raise Stop(1, err=f" error: {text}\n") from None
-    text = "".join(
-        f" {row}" if row.startswith("Already existing") else row for row in result["text"].splitlines(keepends=True)
-    )
+    text = result["text"]
+    before, existing, rest = text.partition("Already existing")
+    if existing and "Associations =" not in before:
+        text = f"{before} {existing}{rest}"  # the blank stands before the first line of a text, as in Slurm
     if not result["added"]:
         session.say(text or " Nothing new added.\n")
         return 1

@@ -137,8 +137,8 @@ def _too_much(session: Session, error: SlurmError) -> int:
     sys.stdout.flush()
     sys.stderr.write(line(NAME, error.message) + " If change was accepted it would look like this...\n")
     sys.stderr.write(f"  {error.data['name']}@{error.data['server']}\n")
-    sys.stderr.write("".join(f"   Cluster - {cluster}\t {share}\n" for cluster, share in clusters))
-    sys.stderr.write(f"   total\t\t{sum(share for _, share in clusters)}\n")
+    sys.stderr.write("".join(f"   Cluster - {cluster}\t {share}{error.data['unit']}\n" for cluster, share in clusters))
+    sys.stderr.write(f"   total\t\t{sum(share for _, share in clusters)}{error.data['unit']}\n")
     return 1
 
 
