@@ -276,7 +276,7 @@ def seen(method: str, answer: Any) -> str:
     return "y"
 
 
-ERRORS = {"ESLURM_ACCESS_DENIED": "D", "SLURM_NO_CHANGE_IN_DATA": "N", "ESLURM_AUTH_CRED_INVALID": "A"}
+ERRORS = {"ESLURM_ACCESS_DENIED": "D", "SLURM_NO_CHANGE_IN_DATA": "N", "SLURM_PROTOCOL_AUTHENTICATION_ERROR": "A"}
 #: lists that are empty in these books
 EMPTY = ("query reservations", "query instances", "private: reservations")
 

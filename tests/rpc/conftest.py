@@ -21,6 +21,7 @@ def conf(tmp_path):
         AuthAltParameters=f"jwt_key={tmp_path}/jwt.key",
     )
     (tmp_path / "jwt.key").write_bytes(b"k" * 32)
+    (tmp_path / "jwt.key").chmod(0o600)
     key.load(values, create=True)
     return values
 

@@ -90,7 +90,7 @@ def test_a_token_lets_a_client_in_and_a_wrong_one_does_not(running, monkeypatch)
         client = Client(address, running.conf)
         with pytest.raises(SlurmError) as caught:
             client.call("ping")
-        assert caught.value.name == "ESLURM_AUTH_CRED_INVALID"
+        assert caught.value.name == "SLURM_PROTOCOL_AUTHENTICATION_ERROR"
         client.close()
 
 

@@ -158,6 +158,7 @@ def run(argv: list[str]) -> int:
     options = parse(argv)
     if isinstance(options, int):
         return options
+    from slurmpy.auth import token
     from slurmpy.conf import slurmdbd_conf
     from slurmpy.rpc.daemon import Daemon, refuse
 
@@ -165,6 +166,7 @@ def run(argv: list[str]) -> int:
 
     try:
         conf = slurmdbd_conf.load(options.path or conf_path())
+        token.check(conf)
         if options.check:
             return _check(conf)
         Database(conf).check()

@@ -39,6 +39,17 @@ def sign_for(key: bytes, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
     return {"uid": peer.uid, "gid": peer.gid, "secret": _secret(key, peer.uid, peer.gid, host, "", stamp, nonce)}
 
 
+def token_of_environment() -> dict[str, Any] | None:
+    """The token that SLURM_JWT holds, as it goes into HELLO; None if there is none.
+
+    The words "daemon" and "munge" are none: they say that the daemon's own means are to be used.
+    """
+    token = os.environ.get("SLURM_JWT")
+    if not token or token in ("daemon", "munge"):
+        return None
+    return {"kind": "jwt", "token": token, "user": os.environ.get("SLURMRESTD_USER", "")}
+
+
 def propose(
     conf: object, signer: Signer | None, node: str = "", slurm_user: int = 0
 ) -> tuple[dict[str, Any], bytes | None]:
@@ -46,9 +57,9 @@ def propose(
 
     `slurm_user` is who alone shall be able to read a munge credential.
     """
-    token = os.environ.get("SLURM_JWT")
-    if token and token not in ("daemon", "munge"):
-        return {"kind": "jwt", "token": token, "user": os.environ.get("SLURMRESTD_USER", "")}, None
+    token = token_of_environment()
+    if token is not None:
+        return token, None
     host, stamp, nonce = os.uname().nodename, time.time(), os.urandom(24)
     uid, gid = os.geteuid(), os.getegid()
     if str(getattr(conf, "AuthType", "") or "auth/slurm") == "auth/munge":
@@ -120,10 +131,13 @@ class Verifier:
 
     def _jwt(self, hello: dict[str, Any]) -> tuple[Peer, None]:
         if "auth/jwt" not in str(getattr(self.conf, "AuthAltTypes", "") or ""):
-            raise SlurmError("ESLURM_AUTH_CRED_INVALID")
+            raise SlurmError("SLURM_PROTOCOL_AUTHENTICATION_ERROR")
         from . import token
 
-        return token.peer_of(self.conf, str(hello["token"]), str(hello.get("user") or "")), None
+        try:
+            return token.peer_of(self.conf, str(hello["token"]), str(hello.get("user") or "")), None
+        except SlurmError as error:
+            raise SlurmError("SLURM_PROTOCOL_AUTHENTICATION_ERROR") from error
 
 
 class Seal:

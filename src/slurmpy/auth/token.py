@@ -1,4 +1,9 @@
-"""auth/jwt: JSON web tokens (RFC 7519) signed HS256 with the key of ``AuthAltParameters=jwt_key=FILE``."""
+"""auth/jwt: JSON web tokens (RFC 7519) signed HS256 with the key of ``AuthAltParameters=jwt_key=FILE``, or RS256 with
+one of the public keys of ``jwks=FILE`` (RFC 7517), as an identity provider publishes them.
+
+slurmctld reads these of slurm.conf and slurmdbd of slurmdbd.conf, so each may have a key of its own. A key file that
+others can reach is refused. ``userclaimfield=NAME`` names the claim that holds the user.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +26,58 @@ def _parameter(conf: object, name: str) -> str | None:
     return None
 
 
+def _read(path: str, secret: bool) -> bytes:
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise SlurmError("ESLURM_AUTH_CRED_INVALID", f"cannot read {path}: {error.strerror}") from error
+    with open(handle, "rb") as file:
+        mode = os.fstat(handle).st_mode & 0o7777
+        if mode & (0o007 if secret else 0o002):
+            raise SlurmError("ESLURM_AUTH_CRED_INVALID", f"auth/jwt: key file is insecure: '{path}' mode={mode:04o}")
+        return file.read(1 << 20)
+
+
 def _key(conf: object) -> bytes:
     path = _parameter(conf, "jwt_key")
     if path is None:
         path = os.path.join(getattr(conf, "StateSaveLocation", ""), "jwt_hs256.key")
-    try:
-        with open(path, "rb") as file:
-            data = file.read(65536)
-    except OSError as error:
-        raise SlurmError("ESLURM_AUTH_CRED_INVALID", f"cannot read {path}: {error.strerror}") from error
+    data = _read(path, secret=True)
     if len(data) < 16:
         raise SlurmError("ESLURM_AUTH_CRED_INVALID", f"{path} holds fewer than 16 bytes")
     return data
+
+
+def _public_key(path: str, token: str) -> Any:
+    """The key of a JSON web key set that a token's header names (``kid``). Raises SlurmError."""
+    import json
+
+    import jwt
+
+    data = _read(path, secret=False)
+    try:
+        wanted = jwt.get_unverified_header(token).get("kid")
+        for key in json.loads(data)["keys"]:
+            if key.get("kty") == "RSA" and (wanted is None or key.get("kid") == wanted):
+                return jwt.PyJWK(key, algorithm="RS256").key
+    except (ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
+        raise SlurmError("ESLURM_AUTH_CRED_INVALID") from error
+    raise SlurmError("ESLURM_AUTH_CRED_INVALID")
+
+
+def check(conf: object) -> None:
+    """Raises SlurmError if tokens are asked for with a key that must not be used, when a daemon starts."""
+    if "auth/jwt" not in str(getattr(conf, "AuthAltTypes", "") or ""):
+        return
+    path, keys = _parameter(conf, "jwt_key"), _parameter(conf, "jwks")
+    if keys is not None:
+        from importlib.util import find_spec
+
+        if find_spec("cryptography") is None:
+            raise SlurmError("ESLURM_AUTH_CRED_INVALID", "auth/jwt: jwks= needs the Python package cryptography")
+        _read(keys, secret=False)
+    if path is not None and os.path.exists(path):
+        _key(conf)
 
 
 def create(conf: object, user: str, lifespan: int = LIFESPAN, now: float | None = None) -> str:
@@ -51,9 +96,15 @@ def claims(conf: object, token: str) -> dict[str, Any]:
     """The claims of a token that this cluster's key signed and that has not expired. Raises SlurmError."""
     import jwt
 
+    options: Any = {"require": ["exp"], "verify_aud": False}
+    keys = _parameter(conf, "jwks")
     try:
-        return jwt.decode(token, _key(conf), algorithms=["HS256"], options={"require": ["exp"], "verify_aud": False})
-    except jwt.InvalidTokenError as error:
+        if keys is not None and (
+            _parameter(conf, "jwt_key") is None or jwt.get_unverified_header(token).get("alg") == "RS256"
+        ):
+            return jwt.decode(token, _public_key(keys, token), algorithms=["RS256"], options=options)
+        return jwt.decode(token, _key(conf), algorithms=["HS256"], options=options)
+    except (jwt.InvalidTokenError, UnicodeError) as error:
         raise SlurmError("ESLURM_AUTH_CRED_INVALID") from error
 
 
@@ -62,7 +113,8 @@ def peer_of(conf: object, token: str, claimed: str = "") -> Peer:
     import pwd
 
     found = claims(conf, token)
-    name = found.get("sun") or found.get("username")
+    field = _parameter(conf, "userclaimfield")
+    name = found.get(field) if field else found.get("sun") or found.get("username")
     if not isinstance(name, str) or not name:
         raise SlurmError("ESLURM_AUTH_CRED_INVALID")
     if claimed and claimed != name:
@@ -71,6 +123,6 @@ def peer_of(conf: object, token: str, claimed: str = "") -> Peer:
         name = claimed
     try:
         entry = pwd.getpwnam(name)
-    except KeyError as error:
+    except (KeyError, ValueError) as error:
         raise SlurmError("ESLURM_AUTH_CRED_INVALID") from error
     return Peer(entry.pw_uid, entry.pw_gid, "jwt", name=name)

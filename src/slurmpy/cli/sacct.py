@@ -80,6 +80,16 @@ def run(argv: Sequence[str], env: Mapping[str, str], cluster: Cluster | None = N
 
 def unreachable(program: str, cluster: Cluster, error: SlurmError) -> Stop:
     """The end of sacct or sacctmgr when slurmdbd does not answer, or answers with `error`."""
+    if error.name == "SLURM_PROTOCOL_AUTHENTICATION_ERROR":  # a token that slurmdbd does not take
+        place = f"{cluster.conf.AccountingStorageHost or 'localhost'}:{cluster.conf.AccountingStoragePort}"
+        text = line(
+            program,
+            "slurm_persist_conn_open: Something happened with the receiving/processing of the persistent connection "
+            f"init message to {place}: Failed to unpack SLURM_PERSIST_INIT message",
+        )
+        text += line(program, f"Sending PersistInit msg: {error.message}")
+        return Stop(1, err=text + (line(program, f"Problem talking to the database: {error.message}")
+                                   if program == NAME else ""))  # fmt: skip
     if error.name != "SLURM_COMMUNICATIONS_CONNECTION_ERROR":
         tail = f"Problem talking to the database: {error.message}" if program == NAME else error.message
         return Stop(1, err=line(program, tail))

@@ -142,7 +142,7 @@ def guarded(session: Session, words: Sequence[str]) -> int:
     except SlurmError as error:
         from .sacct import unreachable
 
-        if error.name == "SLURM_COMMUNICATIONS_CONNECTION_ERROR":
+        if error.name in ("SLURM_COMMUNICATIONS_CONNECTION_ERROR", "SLURM_PROTOCOL_AUTHENTICATION_ERROR"):
             if words[0].lower() == "ping":
                 return _ping_down(session, error)
             raise unreachable(NAME, session.cluster, error) from None

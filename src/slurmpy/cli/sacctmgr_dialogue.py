@@ -96,12 +96,16 @@ def bare_names(word: Word, specs: Specs) -> bool:
     return True
 
 
+#: errors of the connection, not of what was asked
+NO_ANSWER = ("SLURM_COMMUNICATIONS_CONNECTION_ERROR", "SLURM_PROTOCOL_AUTHENTICATION_ERROR")
+
+
 def add_with_text(session: Session, method: str, args: dict[str, Any]) -> int:
     """Adding that slurmdbd tells of in its own words."""
     try:
         result = session.call(method, {**args, "commit": session.immediate})
     except SlurmError as error:
-        if error.name == "SLURM_COMMUNICATIONS_CONNECTION_ERROR":
+        if error.name in NO_ANSWER:
             raise
         text = error.message
         raise Stop(1, err=f" error: {text}\n") from None
@@ -200,13 +204,13 @@ def ask_first(session: Session, method: str, args: dict[str, Any]) -> Any:
     try:
         return session.call(method, {**args, "commit": False})
     except SlurmError as error:
-        if (error.data and "reason" not in error.data) or error.name == "SLURM_COMMUNICATIONS_CONNECTION_ERROR":
+        if (error.data and "reason" not in error.data) or error.name in NO_ANSWER:
             raise
         raise denied(error, " Error with request: ") from None
 
 
 def denied(error: SlurmError, lead: str) -> Stop:
-    if error.name == "SLURM_COMMUNICATIONS_CONNECTION_ERROR":
+    if error.name in NO_ANSWER:
         raise error
     before = ""
     if error.name == "ESLURM_ACCESS_DENIED" and lead != " ":
@@ -260,7 +264,7 @@ def commit(
     try:
         session.call(method, {**args, "commit": True})
     except SlurmError as error:
-        if error.name == "SLURM_COMMUNICATIONS_CONNECTION_ERROR":
+        if error.name in NO_ANSWER:
             raise
         report_lead = lead if lead.strip() else " Error with request: "
         raise Stop(1, err=f"{report_lead}{error.message}\n") from None

@@ -147,6 +147,9 @@ def run(argv: list[str]) -> int:
     try:
         conf = slurm_conf.load(path)
         _become_slurm_user(conf)
+        from slurmpy.auth import token
+
+        token.check(conf)
     except (SlurmError, OSError) as error:
         return refuse("slurmctld", error)
     log_file = options.log_file or conf.SlurmctldLogFile

@@ -49,6 +49,8 @@ class Client:
             try:
                 self._socket = connect_unix(address.unix, CONNECT_TIMEOUT)
                 self._check_server(self._socket)
+                if os.environ.get("SLURM_JWT"):
+                    self._show_token()
             except OSError as error:
                 reason = error.strerror or str(error)
         if self._socket is None and address.port:
@@ -77,6 +79,18 @@ class Client:
 
     def _hello(self, auth: dict[str, Any] | None) -> bytes:
         return codec.frame((codec.HELLO, {"protocols": codec.PROTOCOLS, "name": self.name, "auth": auth}))
+
+    def _show_token(self) -> None:
+        """On a unix socket, too, we are who SLURM_JWT says. Not where a cluster has nothing but unix sockets: it needs
+        no tokens, and one for another cluster shall do no harm there."""
+        from slurmpy.auth.hello import token_of_environment
+        from slurmpy.conf.run_dir import without_tcp
+
+        assert self._socket is not None
+        auth = None if without_tcp(self.conf) else token_of_environment()
+        if auth is not None:
+            self._socket.sendall(self._hello(auth))
+            self._welcome(self._read_frame(codec.MAX_HELLO))
 
     def _greet_tcp(self) -> None:
         from slurmpy.auth.hello import Seal, propose
