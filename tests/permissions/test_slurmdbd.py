@@ -393,3 +393,26 @@ def test_private_lists_show_what_is_ones_own(daemons: tuple[People, dict[str, Db
 def test_errors_of_the_fixture_are_slurm_errors() -> None:
     for name in ERRORS:
         assert SlurmError(name).number
+
+
+@pytest.mark.parametrize(
+    ("line", "row"),
+    [
+        ("users: AdminLevel", "modify_users mate: Operator"),
+        ("users: default account, default WCKey", "modify_users owner: default account"),
+        ("WCKeys: add, remove", "add_users with WCKey"),
+        ("clusters, resources: modify", "modify_clusters"),
+        ("clusters, resources: modify", "modify_resources"),
+        ("clusters, QOS, resources, federations: add, delete", "delete_qos"),
+        ("QOS, federations: modify", "modify_qos"),
+        ("jobs that are over: admin comment, WCKey", "modify_jobs: admin comment"),
+        ("problems, runaway jobs", "fix_runaway_jobs"),
+        ("statistics, reconfigure, shutdown", "stats"),
+    ],
+)
+def test_the_page_for_people_says_the_same(line: str, row: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "permissions.md").read_text()
+    said = next(text for text in page.splitlines() if text.startswith(f"| {line} |")).split("|")[2:6]
+    cells = TABLE[row]
+    for kind, text in zip(("admin", "operator", "coord", "owner"), said, strict=True):
+        assert text.strip().startswith("yes" if cells[kind] == "y" else "no"), kind
