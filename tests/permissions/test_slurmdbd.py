@@ -390,6 +390,20 @@ def test_private_lists_show_what_is_ones_own(daemons: tuple[People, dict[str, Db
     assert listed("mate", "wckeys", "name") <= {""}
 
 
+def test_wrong_types_are_errors_and_change_nothing(daemons: tuple[People, dict[str, Dbd]]) -> None:
+    people, by_setting = daemons
+    daemon = by_setting[""]
+    before = daemon.state()
+    for args in ({"names": 5}, {"names": (), "where": 7}, {"where": {"names": 3}, "set": 1}, {"limits": "x", "set": 2}):
+        for method in METHODS:
+            if method.startswith(("modify_", "delete_")):
+                for kind in ("coord", "other"):
+                    assert people.askers[kind].ask(daemon.unix, "slurmdbd", method, args)[0] != "SLURM_SUCCESS"
+    assert people.askers["root"].ask(daemon.unix, "slurmdbd", "ping", {})[0] == "y"
+    assert daemon.state() == before
+    assert "Traceback" not in (daemon.place / "slurmdbd.log").read_text()
+
+
 def test_errors_of_the_fixture_are_slurm_errors() -> None:
     for name in ERRORS:
         assert SlurmError(name).number

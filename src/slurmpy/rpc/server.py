@@ -323,7 +323,12 @@ class Connection(asyncio.Protocol):
             self._error(number, error)
             return
         if isinstance(error, (KeyError, TypeError, ValueError, AttributeError)):
-            log.exception(f"{self.server.name}: {method}: bad arguments or a defect", error)
+            trace = error.__traceback__
+            while trace is not None and trace.tb_next is not None:
+                trace = trace.tb_next
+            at = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"
+            # one line, and nothing of what was sent: anybody can cause it
+            log.error(f"{self.server.name}: {method}: bad arguments (or a defect): {type(error).__name__} at {at}")
         else:
             log.exception(f"{self.server.name}: {method}", error)
         self._error(number, SlurmError("SLURM_ERROR"))
