@@ -39,6 +39,7 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SlurmdParameters=config_overrides
 KillWait=1
+JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=1
 {more}
 NodeName=n[1-2] CPUs=8 RealMemory=4000 State=UNKNOWN

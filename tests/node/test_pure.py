@@ -163,7 +163,7 @@ def test_samples_come_soon_and_then_seldom() -> None:
     assert list(usage.sample_delays(0)) == []
     coarse = usage.TaskUsage(0, 30)
     assert coarse.figures("n1", 0)["in"] == {"energy": (0, 0, "n1", 0, 0, "n1", 0)}
-    coarse.sampled([])
+    coarse.sampled({})
     assert "mem" in coarse.figures("n1", 0)["in"]
     assert "mem" in usage.TaskUsage(0, 1).figures("n1", 0)["in"]
 

@@ -261,6 +261,20 @@ def _check_words(conf: SlurmConf) -> None:
         if word not in ("NONE", "NOW", "DAILY", "WEEKLY", "MONTHLY", "QUARTERLY", "YEARLY"):
             raise ConfError(f'Bad value "{held["PriorityUsageResetPeriod"]}" for PriorityUsageResetPeriod')
         held["PriorityUsageResetPeriod"] = word
+    gather = str(conf.JobAcctGatherType or "none").rpartition("/")[2]
+    if gather not in ("none", "linux", "cgroup"):
+        raise ConfError(f"cannot find jobacct_gather plugin for {conf.JobAcctGatherType}")
+    how = conf.words("JobAcctGatherParams")
+    if {"usepss", "noshared"} <= set(how):
+        raise ConfError("JobAcctGatherParams UsePss and NoShared are mutually exclusive.")
+    for word in how:
+        if word not in table.GATHER_PARAMETERS:
+            conf.warnings.append(f"JobAcctGatherParams={word}")
+    for word, value in conf.words("SlurmctldParameters").items():
+        if word != "max_dbd_msg_action":
+            conf.warnings.append(f"SlurmctldParameters={word}")
+        elif value not in ("discard", "exit"):
+            raise ConfError(f"SlurmctldParameters max_dbd_msg_action={value} invalid")
     if conf.MaxArraySize > 4000001:
         conf.errors.append(f"MaxArraySize value ({conf.MaxArraySize}) is greater than 4000001")
         held["MaxArraySize"] = 4000001

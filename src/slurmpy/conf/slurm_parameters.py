@@ -74,7 +74,7 @@ TABLE: dict[str, tuple[str, object, bool]] = {
     "InteractiveStepOptions": ("str", "--interactive --preserve-env --pty $SHELL", True),
     "JobAcctGatherFrequency": ("str", "30", True),
     "JobAcctGatherType": ("str", None, True),
-    "JobAcctGatherParams": ("str", None, False),
+    "JobAcctGatherParams": ("str", None, True),
     "JobCompHost": ("str", "localhost", False),
     "JobCompLoc": ("str", None, False),
     "JobCompParams": ("str", None, False),
@@ -95,7 +95,7 @@ TABLE: dict[str, tuple[str, object, bool]] = {
     "MailProg": ("str", "/bin/mail", True),
     "MaxArraySize": ("u32", 1001, True),
     "MaxBatchRequeue": ("u32", 5, False),
-    "MaxDBDMsgs": ("u32", 0, False),
+    "MaxDBDMsgs": ("u32", 0, True),
     "MaxJobCount": ("u32", 10000, True),
     "MaxJobId": ("u32", 67043328, True),
     "MaxMemPerNode": ("u64", 0, True),
@@ -170,7 +170,7 @@ TABLE: dict[str, tuple[str, object, bool]] = {
     "SlurmctldPrimaryOffProg": ("str", None, False),
     "SlurmctldPrimaryOnProg": ("str", None, False),
     "SlurmctldTimeout": ("sec", 120, False),
-    "SlurmctldParameters": ("str", None, False),
+    "SlurmctldParameters": ("str", None, True),
     "SlurmdDebug": ("level", "info", True),
     "SlurmdLogFile": ("str", None, True),
     "SlurmdParameters": ("str", None, True),
@@ -346,6 +346,9 @@ PARTITION_KEYS: dict[str, tuple[str, object]] = {
     "SuspendTimeout": ("u16", None),
     "TRESBillingWeights": ("str", None),
 }
+
+#: words of JobAcctGatherParams, in lower case. There is no GPU accounting to disable, so that is always obeyed.
+GATHER_PARAMETERS = ("usepss", "noshared", "overmemorykill", "disablegpuacct")
 
 PREEMPT_MODES = ("OFF", "CANCEL", "GANG", "REQUEUE", "SUSPEND", "WITHIN", "PRIORITY")
 

@@ -8,7 +8,8 @@ limit), ``gres`` (the step's on this node), ``job_gres``, ``environment`` ("NAME
 ``directory``, ``umask``, ``limits``, ``append``, ``stdin``/``stdout``/``stderr``; for tasks also ``programs``
 (arguments per task with --multi-prog), ``io`` (where srun listens), ``pty`` (rows, columns) or None, ``unbuffered``,
 ``task_prolog``, ``task_epilog``; from slurm.conf ``cluster_name``, ``conf_path``, ``spool``, ``kill_wait``,
-``frequency`` (seconds between samples, 0: none), ``unkillable_timeout``, ``site_task_prolog``, ``site_task_epilog``.
+``frequency`` (seconds between samples, 0: none), ``gather`` (see `gather_of`), ``unkillable_timeout``,
+``site_task_prolog``, ``site_task_epilog``.
 
 ``stdin``, ``stdout`` and ``stderr`` are one of ("relay", None), ("relay", task id), ("none",), ("file", pattern); for
 stderr also ("stdout",).
@@ -37,6 +38,19 @@ def frequency_of(text: str | None) -> int:
     return seconds
 
 
+def gather_of(conf: Any) -> dict[str, Any]:
+    """How a step is measured: ``on`` (a JobAcctGatherType is set), ``memory`` ("", "pss" or "unshared"), ``kill``
+    (OverMemoryKill)."""
+    kind = str(conf.JobAcctGatherType or "none").rpartition("/")[2]
+    words = conf.words("JobAcctGatherParams")
+    memory = "pss" if "usepss" in words else "unshared" if "noshared" in words else ""
+    return {
+        "on": kind != "none",
+        "memory": memory if kind == "linux" else "",  # the others do not read what tells of shared pages
+        "kill": kind != "none" and "overmemorykill" in words,
+    }
+
+
 def from_conf(conf: Any, spool: str) -> dict[str, Any]:
     """The part that is the same for all launches on a node."""
     return {
@@ -45,6 +59,7 @@ def from_conf(conf: Any, spool: str) -> dict[str, Any]:
         "spool": spool,
         "kill_wait": int(conf.KillWait),
         "frequency": frequency_of(conf.JobAcctGatherFrequency),
+        "gather": gather_of(conf),
         "unkillable_timeout": int(getattr(conf, "UnkillableStepTimeout", None) or 60),
         "site_task_prolog": getattr(conf, "TaskProlog", None) or "",
         "site_task_epilog": getattr(conf, "TaskEpilog", None) or "",

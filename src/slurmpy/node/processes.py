@@ -84,27 +84,44 @@ def send(pids: Iterable[int], number: int) -> int:
 
 
 class Figures:
-    """What one process uses: ticks of CPU, bytes of memory now and at its peak, major faults, bytes in and out."""
+    """What one process uses: ticks of CPU, bytes of memory now and at its peak, major faults, bytes in and out.
 
-    __slots__ = ("faults", "given", "group", "hwm", "parent", "rss", "taken", "ticks", "vsize")
+    Of the children that it has waited for it has the ticks, faults and bytes, too.
+    """
+
+    __slots__ = ("faults", "given", "group", "hwm", "parent", "rss", "system", "taken", "user", "vsize")
 
     def __init__(self) -> None:
-        self.parent = self.group = self.ticks = self.faults = self.vsize = self.rss = self.hwm = 0
+        self.parent = self.group = self.user = self.system = self.faults = self.vsize = self.rss = self.hwm = 0
         self.taken = self.given = 0
 
 
-def figures(pid: int) -> Figures | None:
-    """Of a process, zombies too; None once it is reaped."""
+def figures(pid: int, memory: str = "") -> Figures | None:
+    """Of a process, zombies too; None once it is reaped.
+
+    `memory`: "pss" counts pages that are shared by their part, "unshared" not at all (and then there is no peak).
+    """
     stat = read(f"/proc/{pid}/stat")
     if not stat:
         return None
     fields = stat[stat.rindex(b")") + 2 :].split()
     seen = Figures()
-    seen.parent, seen.group, seen.faults = int(fields[1]), int(fields[2]), int(fields[9])
-    seen.ticks = int(fields[11]) + int(fields[12])
+    seen.parent, seen.group, seen.faults = int(fields[1]), int(fields[2]), int(fields[9]) + int(fields[10])
+    seen.user, seen.system = int(fields[11]) + int(fields[13]), int(fields[12]) + int(fields[14])
     seen.vsize, seen.rss = int(fields[20]), int(fields[21]) * PAGE
     seen.taken, seen.given = transferred(pid)
+    if memory == "pss":
+        rollup = read(f"/proc/{pid}/smaps_rollup")
+        at = rollup.find(b"\nPss:")
+        if at >= 0:
+            seen.rss = int(rollup[at + 5 : rollup.index(b"kB", at)]) * 1024
+    elif memory == "unshared":
+        pages = read(f"/proc/{pid}/statm").split()
+        if len(pages) > 2:
+            seen.rss = max(0, int(pages[1]) - int(pages[2])) * PAGE
     seen.hwm = seen.rss
+    if memory:
+        return seen
     status = read(f"/proc/{pid}/status")
     at = status.find(b"VmHWM:")
     if at >= 0:
@@ -121,6 +138,15 @@ def transferred(pid: int) -> tuple[int, int]:
         elif line.startswith(b"wchar:"):
             given = int(line[6:])
     return taken, given
+
+
+def variable(pid: int, name: str) -> str:
+    """A variable of the environment with which a process was started; "" where there is none, or it is not for us."""
+    mark = name.encode() + b"="
+    for item in read(f"/proc/{pid}/environ").split(b"\0"):
+        if item.startswith(mark):
+            return item[len(mark) :].decode(errors="replace")
+    return ""
 
 
 def of_step(job_id: int, step_id: int, node: str, cluster: str) -> list[int]:

@@ -69,14 +69,18 @@ class Step:
         if self.identity.switch and self.identity.user_name:
             self.launch = launch = {**launch, "user_name": self.identity.user_name}
         floor = usage.own_peak() + (1 << 20)
-        self.tasks = [Task(number, local, floor, launch["frequency"]) for local, number in enumerate(launch["tasks"])]
+        gather = launch.get("gather")
+        frequency = launch["frequency"] if gather is None or gather["on"] else 0
+        self.tasks = [Task(number, local, floor, frequency) for local, number in enumerate(launch["tasks"])]
         self._by_pid: dict[int, Task] = {}
         self._groups: dict[int, Task] = {}
+        self._owners: dict[int, Task] = {}  # of processes that were seen alive
         self.io = StepIo(self)
         self.started_at = time.time()
         self.suspended = False
         self._announced = False
         self._kill_timer: Timer | None = None
+        self._gather = launch.get("gather") or {"on": True, "memory": "", "kill": False}
         self._killing = False
         self._kill_deadline = 0.0
         self._exited: list[Task] = []
@@ -226,7 +230,8 @@ class Step:
             moved = processes.transferred(pid)
             _, status, used = os.wait4(pid, 0)
             if owner is not None:
-                owner.usage.ended(used, moved, task is not None)
+                owner.usage.ended(pid, used, moved)
+            self._owners.pop(pid, None)
             if task is not None:
                 del self._by_pid[pid]
                 task.status = status & 0xFF7F
@@ -242,10 +247,17 @@ class Step:
             self._kill_rest()
 
     def _owner(self, pid: int) -> Task | None:
-        """The task whose process `pid` was, by its process group; the first where that says nothing."""
+        """The task whose process `pid` is or was: as it was seen in the tree of processes, by its process group, by its
+        environment (of a daemon, which has left both); the first where nothing tells."""
+        known = self._owners.get(pid)
+        if known is not None:
+            return known
         seen = processes.figures(pid)
-        group = seen.group if seen else 0
-        return self._groups.get(group) or (self.tasks[0] if self.tasks else None)
+        known = self._groups.get(seen.group) if seen else None
+        if known is None and len(self.tasks) > 1:
+            number = processes.variable(pid, "SLURM_PROCID")
+            known = next((task for task in self.tasks if str(task.number) == number), None)
+        return known or (self.tasks[0] if self.tasks else None)
 
     def _report_exits(self) -> None:
         if self._exit_timer is not None:
@@ -387,7 +399,7 @@ class Step:
     # ---------------------------------------------------------------- measuring
 
     def _schedule_samples(self) -> None:
-        delays = iter(usage.sample_delays(self.launch["frequency"]))
+        delays = iter(usage.sample_delays(self.launch["frequency"] if self._gather["on"] else 0))
 
         def again() -> None:
             self.sample()
@@ -402,21 +414,37 @@ class Step:
 
     def sample(self) -> None:
         """Looks at every live process of every task, by process tree and (for orphans) by process group."""
-        seen: set[int] = set()
-        groups: dict[int, list[processes.Figures]] = {}
-        for task in list(self._by_pid.values()):
-            members = [task.pid, *processes.descendants(task.pid)]
-            seen.update(members)
-            found = (processes.figures(pid) for pid in members)
-            groups[task.local] = [one for one in found if one is not None]
+        if not self._gather["on"]:
+            return
+        owners: dict[int, Task] = {}
+        for task in self._by_pid.values():
+            owners.update(dict.fromkeys((task.pid, *processes.descendants(task.pid)), task))
         for pid in processes.descendants(os.getpid()):
-            if pid not in seen:
-                one = processes.figures(pid)
-                if one is not None:
-                    owner = self._groups.get(one.group)
-                    groups.setdefault(owner.local if owner else 0, []).append(one)
-        for local, members_found in groups.items():
-            self.tasks[local].usage.sampled(members_found)
+            owner = owners.get(pid) or self._owner(pid)
+            if owner is not None:
+                owners[pid] = owner
+        groups: dict[int, dict[int, processes.Figures]] = {task.local: {} for task in self.tasks}
+        for pid, task in owners.items():
+            one = processes.figures(pid, self._gather["memory"])
+            if one is not None:
+                groups[task.local][pid] = one
+        self._owners = owners
+        used = sum(self.tasks[local].usage.sampled(group) for local, group in groups.items() if group)
+        if self._gather["kill"] and used > self.launch["memory"] << 20 > 0:
+            self._over_memory(used)
+
+    def _over_memory(self, used: int) -> None:
+        """OverMemoryKill: the whole step goes, with all that it has left behind."""
+        if self._reason:
+            return
+        self._reason = "over_memory"
+        what = f"StepId={self.job_id}.{step_name(self.step_id)}"
+        self.say(f"{what} exceeded memory limit ({used} > {self.launch['memory'] << 20}), being killed")
+        self.announce("cancelled")
+        self.say("Exceeded job memory limit")
+        if not self.is_batch:
+            self.io.aborting(self.launch["kill_wait"])
+        self.kill()
 
     # ---------------------------------------------------------------- answers and the end
 
@@ -469,8 +497,8 @@ class Step:
             "tasks": [(task.number, task.pid, task.status) for task in self.tasks],
         }
 
-    def _usage(self) -> dict[str, Any]:
-        return usage.total(self.node, [(task.number, task.usage) for task in self.tasks])
+    def _usage(self, over: bool = False) -> dict[str, Any]:
+        return usage.total(self.node, [(task.number, task.usage) for task in self.tasks], over)
 
     def _note_oom(self) -> None:
         if self._reason == "oom":
@@ -495,7 +523,8 @@ class Step:
             "exit_codes": statuses,
             "reason": self._reason,
             "message": self._message,
-            "usage": self._usage(),
+            # without jobacct_gather not even the CPU time is told, as in Slurm
+            "usage": self._usage(over=True) if self._gather["on"] else None,
             "start_time": int(self.started_at),
             "end_time": int(time.time()),
         }

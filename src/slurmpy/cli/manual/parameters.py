@@ -41,6 +41,8 @@ SLURM_CONF = {
     "InactiveLimit": "How long an allocation may outlive the srun or salloc that asked for it; 0: for ever.",
     "InteractiveStepOptions": "Options of the srun that salloc starts with LaunchParameters=use_interactive_step.",
     "JobAcctGatherFrequency": "How often the use of a job is measured: seconds, or task=SECONDS; 0: only at its end.",
+    "JobAcctGatherParams": "UsePss (memory as the proportional share), NoShared (without shared memory), "
+    "OverMemoryKill (a step that is measured to use more than its memory is ended), DisableGPUAcct.",
     "JobAcctGatherType": "jobacct_gather/linux or jobacct_gather/cgroup measure processes; none does not.",
     "JobDefaults": "DefCpuPerGPU=N and DefMemPerGPU=MiB for jobs that say nothing of it.",
     "JobFileAppend": "1: append to output files when a job is requeued; 0: overwrite them.",
@@ -52,6 +54,8 @@ SLURM_CONF = {
     "MailDomain": "Appended to user names that get mail.",
     "MailProg": "Program that sends mail about jobs.",
     "MaxArraySize": "One more than the highest index of a job array.",
+    "MaxDBDMsgs": "How many records wait at most for a slurmdbd that is away (10000 at least; by default as many, or "
+    "twice MaxJobCount and four for each node); max_dbd_msg_action of SlurmctldParameters says what happens then.",
     "MaxJobCount": "How many jobs slurmctld keeps, finished ones included.",
     "MaxJobId": "Highest job number before they start again at FirstJobId.",
     "MaxMemPerCPU": "Most memory for each CPU, in MiB; a job that wants more gets more CPUs. 0: no limit.",
@@ -97,6 +101,8 @@ SLURM_CONF = {
     "SlurmctldHost": "Host of slurmctld, with its address in parentheses if that differs.",
     "SlurmctldLogFile": "slurmctld's log.",
     "SlurmctldPidFile": "File with slurmctld's process number.",
+    "SlurmctldParameters": "max_dbd_msg_action=discard (drops records of steps, then of starts of jobs, then new ones "
+    "when MaxDBDMsgs is reached) or =exit (ends slurmctld instead).",
     "SlurmctldPort": "slurmctld's port.",
     "SlurmdDebug": "How much slurmd logs.",
     "SlurmdLogFile": "slurmd's log; %n is the node's name, %h the host's.",
