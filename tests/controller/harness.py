@@ -49,6 +49,9 @@ class FakeDaemon:
     def stop(self) -> None:
         self.end.set()
 
+    def fail(self) -> None:
+        self.stop()
+
     async def stopped(self) -> None:
         await self.end.wait()
 

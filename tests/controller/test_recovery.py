@@ -75,14 +75,23 @@ def test_store_writes_whole_turns(tmp_path: Path) -> None:
     assert store.load_next_id() == 2
     assert store.script(1) == ("#!/bin/sh\n\udc80", ("A=\udcff",))
     assert store.load_reservations()[0]._cores == {"n1": 1 << 70}
-    assert store.spooled(0, 10) == (1, [{"kind": "job_start", "job_id": 1}, {"kind": "job_complete", "job_id": 1}])
+    source, numbers, items = store.spooled(0, 10)
+    assert (numbers, items) == ([1, 2], [{"kind": "job_start", "job_id": 1}, {"kind": "job_complete", "job_id": 1}])
+    store.add_record({"kind": "job_start", "job_id": 2})
+    store.commit(state)
+    newer, numbers, _ = store.spooled(2, 10)
+    assert numbers == [3]
+    assert newer != source  # each start counts under a name of its own, and a batch is of one alone
+    assert store.spooled(0, 10)[:2] == (source, [1, 2])
     store.confirm(1)
-    assert store.spooled(0, 10)[0] == 2
-    store.confirm(2)
+    assert store.spool_size() == 2
+    assert store.spooled(0, 10)[1] == [2]
+    store.confirm(3)
+    assert store.spool_size() == 0
     store.commit(state)
     store.close()
     store = Store(str(tmp_path))
-    assert store.last_seq == 2  # numbers are never used twice
+    assert store.last_seq == 3  # numbers are never used twice
     with pytest.raises(SlurmError, match="another slurmctld"):
         Store(str(tmp_path))
     store.close()

@@ -167,24 +167,35 @@ class Database:
             self._local.connection = found
         return found
 
-    def _in_transaction(self, work: Callable[[sa.Connection], Value]) -> Value:
+    def _in_transaction(
+        self, work: Callable[[sa.Connection], Value], failed: Callable[[], None] | None = None
+    ) -> Value:
         import sqlalchemy as sa
 
-        connection = self.connection()
         try:
-            with connection.begin():
-                return work(connection)
-        except sa.exc.DBAPIError as error:
-            connection.close()
-            raise SlurmError("SLURM_ERROR", f"database: {error.orig}") from error
+            connection = self.connection()
+            try:
+                with connection.begin():
+                    return work(connection)
+            except sa.exc.DBAPIError as error:
+                connection.close()
+                raise SlurmError("SLURM_ERROR", f"database: {error.orig}") from error
+        except BaseException:
+            if failed is not None:
+                failed()
+            raise
 
     async def write_opening(self) -> None:
         """`open()` in the writer's thread."""
         await asyncio.get_running_loop().run_in_executor(self._writer, self.open)
 
-    async def write(self, work: Callable[[sa.Connection], Value]) -> Value:
-        """`work(connection)` in one transaction of the writer; returns after the commit."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._in_transaction, work)
+    async def write(self, work: Callable[[sa.Connection], Value], failed: Callable[[], None] | None = None) -> Value:
+        """`work(connection)` in one transaction of the writer; returns after the commit.
+
+        `failed()` is called, in the writer's thread and before anything else is written, if nothing was committed:
+        `work` itself cannot know, for it is over when the commit fails.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._in_transaction, work, failed)
 
     async def read(self, work: Callable[[sa.Connection], Value]) -> Value:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._in_transaction, work)

@@ -25,6 +25,7 @@ Item = Mapping[str, Any]
 CACHE_ROWS = 20_000
 
 _FINISHED = 3  # the first base state that is an end
+_CANCELLED = 4
 _NO_HET = -1
 
 _JOB = schema.Mapper(schema.records.DbJob, schema.jobs)
@@ -191,6 +192,9 @@ class _Batch:
 
     def __init__(self, recorder: Recorder, connection: sa.Connection, cluster: str) -> None:
         self.recorder, self.connection, self.cluster = recorder, connection, cluster
+        self._begin()
+
+    def _begin(self) -> None:
         self.jobs: dict[tuple[str, int, int], Row] = {}
         self.new_jobs: set[int] = set()
         self.changed_jobs: set[tuple[str, int, int]] = set()
@@ -207,6 +211,8 @@ class _Batch:
                 self._step(item)
             elif kind == "suspend":
                 self._suspend(item)
+            elif kind == "flush_jobs":
+                self._end_all(int(item["time"]))
             else:
                 _SINGLE[kind](self.connection, self.cluster, item)
         self._flush()
@@ -266,12 +272,20 @@ class _Batch:
             self.connection.execute(
                 table.insert().values(job_index=job["db_index"], time_start=item["start"], time_end=end)
             )
-        elif not before and end:
+        elif (not before and end) or end > before or (before == item["start"] and not end):
+            # one of no length may go on: resumed and suspended again within the second
             self.connection.execute(table.update().where(mine).values(time_end=end))
         state = item.get("job_state")
         if state is not None and not job["end_time"] and job["job_state"] != state:
             key = (self.cluster, item["job_id"], item["submit_time"])
             self._put_job(key, {**job, "job_state": state})
+
+    def _end_all(self, when: int) -> None:
+        """What is open ends as cancelled at `when`, or at its start if that was later: waiting jobs never started."""
+        self._flush()
+        end_open_jobs(self.connection, self.cluster, when)
+        self.recorder.forget()  # what it remembers are open jobs only
+        self._begin()
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
@@ -333,14 +347,14 @@ def _node_down(connection: sa.Connection, cluster: str, item: Item) -> None:
     }
     before = connection.execute(sa.select(table.c.end_time).where(node & (table.c.start_time == start))).scalar()
     if before is None:
-        # one stretch at a time: a change of state or reason ends the one before
+        # one stretch at a time: a change of state or reason ends the one before, at its start if the clock went back
         connection.execute(
-            table.update().where(node & (table.c.end_time == 0) & (table.c.start_time < start)).values(end_time=start)
+            table.update().where(node & (table.c.end_time == 0)).values(end_time=_not_before(table.c.start_time, start))
         )
         connection.execute(
             table.insert().values(cluster=cluster, node=item["node"], cluster_nodes="", start_time=start, **values)
         )
-    elif not before:
+    elif not before or (before == start and not end):  # up and down again within the second: it goes on
         connection.execute(table.update().where(node & (table.c.start_time == start)).values(**values))
 
 
@@ -352,9 +366,8 @@ def _node_up(connection: sa.Connection, cluster: str, item: Item) -> None:
             table.c.cluster == cluster,
             table.c.node == item["node"],
             table.c.end_time == 0,
-            table.c.start_time <= item["end"],
         )
-        .values(end_time=item["end"])
+        .values(end_time=_not_before(table.c.start_time, int(item["end"])))
     )
 
 
@@ -449,6 +462,7 @@ def _reservation(connection: sa.Connection, cluster: str, item: Item) -> None:
     )
 
 
+#: kinds that concern neither jobs nor steps
 _SINGLE: dict[str, Callable[[sa.Connection, str, Item], None]] = {
     "node_down": _node_down,
     "node_up": _node_up,
@@ -457,6 +471,22 @@ _SINGLE: dict[str, Callable[[sa.Connection, str, Item], None]] = {
     "cluster_up": _cluster_up,
     "reservation": _reservation,
 }
+
+
+def end_open_jobs(connection: sa.Connection, cluster: str, when: int) -> None:
+    """Ends all jobs and steps that are open, as real slurmdbd does for a slurmctld that starts without a state."""
+    job, step, pause = schema.jobs, schema.steps, schema.suspensions
+    open_jobs = sa.select(job.c.db_index).where(job.c.cluster == cluster, job.c.end_time == 0)
+    pauses = pause.update().where(pause.c.job_index.in_(open_jobs), pause.c.time_end == 0)
+    connection.execute(pauses.values(time_end=_not_before(pause.c.time_start, when)))
+    steps = step.update().where(step.c.job_index.in_(open_jobs), step.c.end_time == 0)
+    connection.execute(steps.values(job_state=_CANCELLED, end_time=_not_before(step.c.start_time, when)))
+    jobs = job.update().where(job.c.cluster == cluster, job.c.end_time == 0)
+    connection.execute(jobs.values(job_state=_CANCELLED, end_time=_not_before(job.c.start_time, when)))
+
+
+def _not_before(start: Any, when: int) -> Any:
+    return sa.case((start > when, start), else_=when)
 
 
 def close_open_jobs(connection: sa.Connection, cluster: str, indexes: Sequence[int], now: int | None = None) -> None:

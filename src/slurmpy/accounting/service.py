@@ -4,6 +4,7 @@ each."""
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from slurmpy.auth.peer import Peer
 
     from .job_records import Recorder
+    from .progress import Progress
 
+#: longest name of the source of a cluster's records
+SOURCE_TEXT = 64
 #: records that slurmdbd makes itself
 OWN_KINDS = ("cluster_down", "cluster_up")
 
@@ -49,6 +53,7 @@ class Service:
             self.books, slurm_user_id(conf), _words(conf.PrivateData), bool(conf.DisableCoordDBD)
         )
         self.recorder: Recorder | None = None
+        self.progress: Progress | None = None
         self.lock = asyncio.Lock()
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.subscribers: set[Subscriber] = set()
@@ -68,8 +73,10 @@ class Service:
             await self.database.write_opening()
             self._take_books(await self.database.write(_load))
             from .job_records import Recorder
+            from .progress import Progress
 
             self.recorder = Recorder(self._wckey_id)
+            self.progress = Progress()
         except Exception as error:
             self.ready.set_exception(error)
             self.ready.exception()  # it is reported by the caller, and to whoever asks
@@ -235,7 +242,7 @@ class Service:
         number = await self.change(lambda books, now: cluster_changes.register(books, name, args, peer.name, now))
         now, cluster = int(args.get("time") or time.time()), self.books.clusters[name]
         items: list[dict[str, Any]] = [{"kind": "cluster_up", "end": now}]
-        if args.get("tres"):
+        if args.get("tres") and not args.get("sizes_follow"):
             items.append({"kind": "cluster_tres", "time": now, "tres": cluster.tres, "nodes": cluster.nodes})
         await self._write_records(name, tuple(items))
         log.info(f"cluster {name} registered from {args.get('host')}:{args.get('port')}")
@@ -248,16 +255,35 @@ class Service:
         cluster = str(args["cluster"]).lower()
         if cluster not in self.books.clusters:
             raise SlurmError("SLURM_ERROR", f"cluster {cluster} is not registered")
-        await self._write_records(cluster, items)
-        return {"confirmed": int(args["first_seq"]) + len(items) - 1}
+        first = int(args["first_seq"])
+        numbers = tuple(int(one) for one in args.get("seqs") or range(first, first + len(items)))
+        if len(numbers) != len(items) or any(a >= b for a, b in itertools.pairwise(numbers)):
+            raise SlurmError("SLURM_ERROR", "records: the numbers do not fit the items")
+        await self._write_records(cluster, items, str(args.get("source") or "")[:SOURCE_TEXT], numbers)
+        return {"confirmed": numbers[-1] if numbers else first - 1}
 
-    async def _write_records(self, cluster: str, items: tuple[dict[str, Any], ...]) -> None:
-        recorder = self.recorder
+    async def _write_records(
+        self, cluster: str, items: tuple[dict[str, Any], ...], source: str = "", numbers: tuple[int, ...] = ()
+    ) -> None:
+        """Raises SlurmError; then nothing of it is in the books. Of a `source`, what they have already is left out."""
+        recorder, progress = self.recorder, self.progress
         assert recorder is not None
+        assert progress is not None
         await self._new_wckeys(cluster, items)
         if any(isinstance(item, dict) and item.get("kind") == "cluster_tres" for item in items):
             items = tuple([await self._cluster_size(cluster, item) for item in items])
-        await self.database.write(lambda connection: recorder.write(connection, cluster, items))
+
+        def work(connection: Any) -> None:
+            new = progress.new(connection, cluster, source, numbers, items) if source else items
+            recorder.write(connection, cluster, new)
+            if source and numbers:
+                progress.note(connection, cluster, source, numbers[-1])
+
+        def failed() -> None:
+            recorder.forget()
+            progress.forget()
+
+        await self.database.write(work, failed)
 
     async def _cluster_size(self, name: str, item: Any) -> Any:
         """An item of the cluster's size with every TRES in it, taken into the books; other items as they are."""

@@ -72,6 +72,7 @@ class Controller:
         )  # fmt: skip
         self.fragments = FragmentCache()
         self.stop: Callable[[], None] = lambda: None
+        self.failed: Callable[[], None] = lambda: self.stop()  # ends slurmctld with exit code 1
         self.reconfigure: Callable[[], None] = lambda: None
         self.timer_handlers: dict[str, Callable[[Controller, Any], None]] = {}
         self.statistics = Statistics(int(time.time()))
@@ -192,6 +193,14 @@ class Controller:
                 call()
             except Exception as error:  # the others must still go out
                 log.exception("after commit", error)
+
+    def tidy(self) -> None:
+        """Takes what slurmdbd has confirmed out of the spool, if nothing else has led to a commit."""
+        if not self.stopping and not self.failing and self.store.untidy:
+            try:
+                self.store.commit(self.state)
+            except SlurmError as error:
+                log.error(error.message)
 
     def _record_new(self) -> None:
         """Tells accounting of new jobs that still wait; the others have been recorded as they started."""

@@ -119,6 +119,7 @@ def batch_done(ctl: Controller, job: Job, args: dict[str, Any]) -> None:
     step = job._steps.get(STEP_BATCH)
     cleaned = bool(args.get("epilog_complete"))
     if step is not None:
+        step._over_memory = why == "over_memory"
         end_step(ctl, job, step, status, args, out_of_memory=why == "oom")
     if job.is_finished or job._requeue is not None:  # was told to end before
         if cleaned and job.is_completing:
@@ -319,7 +320,7 @@ def end_step(
     killed = job._kill_time and (job.is_finished or job._requeue is not None)
     if out_of_memory:
         base = JobState.OUT_OF_MEMORY
-    elif status & 0x7F and (killed or step.step_id == STEP_BATCH):
+    elif status & 0x7F and (killed or step._over_memory or step.step_id == STEP_BATCH):
         base = JobState.CANCELLED
     elif status:
         base = JobState.FAILED

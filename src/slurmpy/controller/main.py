@@ -206,11 +206,14 @@ class Program:
         cluster.fill(ctl.state, conf)
         cluster.recover(ctl.state, database, self.options.everything)
         ctl.stop = daemon.stop
+        ctl.failed = daemon.fail
         ctl.reconfigure = self.reconfigure
         for table in TIMER_TABLES:
             ctl.timer_handlers.update(table)
         if str(conf.AccountingStorageType or "").endswith("slurmdbd"):
             ctl.accounting = accounting_link.AccountingLink(ctl)
+            if not accounting_link.exits_when_full(conf):
+                database.spool_limit = accounting_link.max_messages(conf)
         handlers: dict[str, Any] = {}
         for table in METHOD_TABLES:
             handlers.update(ctl.wrap(table))
@@ -259,6 +262,7 @@ class Program:
         ctl.now()
         lost = cluster.reconfigure(ctl.state, conf)
         self.conf = ctl.conf = ctl.agent.conf = conf
+        ctl.store.spool_limit = 0 if accounting_link.exits_when_full(conf) else accounting_link.max_messages(conf)
         server.set_conf(conf)
         _tell_about(conf)
         for job in lost:
@@ -315,6 +319,7 @@ def _resume_life(ctl: Controller) -> None:
         ctl.at("backfill", 0, now + 1)
     duties.start(ctl)
     if ctl.accounting is not None:
+        records.flush_jobs(ctl)
         records.cluster_tres(ctl)
         for node in state.nodes.values():
             if node.base_state == NodeState.DOWN and node.reason and not ctl.store.meta("node_events"):

@@ -53,6 +53,9 @@ def job_complete(ctl: Controller, job: Job, **extra: Any) -> None:
     """A job, or its present life, has ended. What has not changed since its start is left out."""
     if not wanted(ctl):
         return
+    if ctl.unrecorded.pop(job.job_id, None) is not None:
+        # cancelled in the very turn in which it was submitted: an end alone does not say whose job it was
+        job_start(ctl, job)
     base = job.job_state & JobState.BASE
     killed = base in (JobState.CANCELLED, JobState.TIMEOUT, JobState.PREEMPTED)
     exit_code = 0 if killed else job.exit_code
@@ -106,6 +109,8 @@ def step_complete(
     who = job._limits.get("step_killed_by")
     if who is not None and base == JobState.CANCELLED and step.step_id < 0xFFFFFFF0:
         item["kill_request_user_id"], item["kill_request_user"] = who
+    if step._over_memory and base == JobState.CANCELLED:
+        item["kill_request_user_id"], item["kill_request_user"] = 0, "root"
     if usage:
         item.update(dbd_messages.usage_fields(usage))
     ctl.store.add_record(item)
@@ -164,6 +169,14 @@ def cluster_tres(ctl: Controller) -> None:
         ctl.store.add_record(
             {"kind": "cluster_tres", "time": ctl.state.now, "tres": tres_of(ctl), "nodes": node_list(ctl)}
         )
+
+
+def flush_jobs(ctl: Controller) -> None:
+    """After a start without a state (option -c, a new StateSaveLocation): of what the books still have waiting or
+    running nobody will ever tell the end."""
+    when = ctl.store.take_loss()
+    if when:
+        ctl.store.add_record({"kind": "flush_jobs", "time": when})
 
 
 def tres_of(ctl: Controller) -> str:

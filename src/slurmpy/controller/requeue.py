@@ -44,7 +44,9 @@ def back_to_queue(ctl: Controller, job: Job) -> None:
     over = ("requeue_why", "requeue_reason", "paused", "killed_by", "oom")
     job._limits = {key: value for key, value in job._limits.items() if key not in over}
     job.restart_cnt += 1
-    job.submit_time = now
+    # job id and submit time are the key of a life in the books: the next one must never be taken for this one, even if
+    # it begins within the same second, or the clock has been set back
+    job.submit_time = max(now, job.submit_time + 1)
     job.start_time = job.end_time = 0
     job._end_limit = job._kill_time = 0
     scheduler.reset_for_requeue(state, job)

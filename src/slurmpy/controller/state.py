@@ -154,7 +154,10 @@ class Step(StepInfo):
     _exclusive: bool = True  # its CPUs are its own within the job
     _memory_own: bool = False
 
-    STORED = ("_task_ids", "_exit_code", "_usage", "_exclusive", "_memory_own")
+    _oom: bool = False  # a node has said that the kernel ran out of its memory
+    _over_memory: bool = False  # OverMemoryKill has ended it on a node
+
+    STORED = ("_task_ids", "_exit_code", "_usage", "_exclusive", "_memory_own", "_oom", "_over_memory")
 
     def __repr__(self) -> str:
         return f"Step({self.job_id}.{self.step_id})"

@@ -202,14 +202,20 @@ def step_complete(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str
     if step is None or step.step_id == STEP_BATCH:
         return {}
     _heard(ctl, args)
+    if str(args.get("node", "")) not in step._running_on:
+        return {}  # told before, and the confirmation was lost: its usage must not count twice
     status = int(args.get("exit_code", 0))
     if _rank(status) > _rank(step._exit_code):
         step._exit_code = status
     if args.get("usage"):
         step._usage = dbd_messages.merge_usage(step._usage, args["usage"])
+    if args.get("reason") == "over_memory":
+        step._over_memory = True
     step._running_on -= {str(args.get("node", ""))}
-    if args.get("reason") == "oom" and not job._limits.get("oom"):
-        job._limits = {**job._limits, "oom": True}
+    if args.get("reason") == "oom":
+        step._oom = True
+        if not job._limits.get("oom"):
+            job._limits = {**job._limits, "oom": True}
     if step._running_on:
         ctl.state.touch_step(step)
     else:
@@ -224,7 +230,7 @@ def _rank(status: int) -> int:
 def finish(ctl: Controller, job: Job, step: Step, report: dict[str, Any]) -> None:
     ctl.timers.drop(("step_limit", (job.job_id, step.step_id)))
     report = {**report, "usage": step._usage or report.get("usage")}
-    ends.end_step(ctl, job, step, step._exit_code, report, out_of_memory=report.get("reason") == "oom")
+    ends.end_step(ctl, job, step, step._exit_code, report, out_of_memory=step._oom)
     show_use(job)
     ctl.state.touch_job(job)
     ctl.events.publish(job, {"event": "step_done", "step_id": step.step_id, "exit_code": step._exit_code})

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import sqlite3
+import time
+from collections.abc import Iterable
 from typing import Any
 
 import msgpack
@@ -18,6 +21,7 @@ from slurmpy.controller.state import Job, Node, NodeAlloc, Partition, Reservatio
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.intervals import IntervalSet
 from slurmpy.core.records.description import JobDescriptor
+from slurmpy.rpc.log import log
 
 FILE = "slurmctld.sqlite"
 SCHEMA_VERSION = 1
@@ -30,8 +34,14 @@ create table if not exists steps (job_id integer, step_id integer, row blob not 
 create table if not exists nodes (name text primary key, row blob not null) without rowid;
 create table if not exists partitions (name text primary key, row blob not null) without rowid;
 create table if not exists reservations (name text primary key, row blob not null) without rowid;
-create table if not exists spool (seq integer primary key autoincrement, item blob not null);
+create table if not exists spool (seq integer primary key autoincrement, item blob not null, kind integer default 0);
 """
+#: made once the spool has its column `kind`: what MaxDBDMsgs gives up first is found without reading the rest
+SPOOL_INDEXES = """
+create index if not exists spool_steps on spool (seq) where kind = 1;
+create index if not exists spool_starts on spool (seq) where kind = 2;
+"""
+STEPS, STARTS = 1, 2
 
 
 def pack(value: Any) -> bytes:
@@ -97,6 +107,7 @@ class Store:
         """`fresh`: forget everything that an earlier slurmctld left (option -c), but the counter of job ids."""
         self.path = os.path.join(directory, FILE)
         self._lock = -1
+        lost = 0  # when what this directory knew of jobs came to its end, if it did
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
             lock = os.path.join(directory, "slurmctld.lock")
@@ -105,6 +116,7 @@ class Store:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise SlurmError("SLURM_ERROR", f"another slurmctld already uses {directory}") from None
+            lost = _last_written(self.path) if fresh else 0 if os.path.exists(self.path) else int(time.time())
             before = os.umask(0o077)
             try:
                 self._db = sqlite3.connect(self.path, isolation_level=None)
@@ -112,17 +124,23 @@ class Store:
                 self._db.execute("pragma synchronous = full")
                 self._db.execute("pragma wal_autocheckpoint = 4000")
                 self._db.executescript(SCHEMA)
+                if "kind" not in {row[1] for row in self._db.execute("pragma table_info(spool)")}:
+                    self._db.execute("alter table spool add column kind integer default 0")  # of an earlier release
+                self._db.executescript(SPOOL_INDEXES)
             finally:
                 os.umask(before)
             version = self.meta("schema")
             if version is None:
-                self._db.execute("insert into meta values ('schema', ?)", (pack(SCHEMA_VERSION),))
+                self._db.execute(
+                    "insert into meta values ('schema', ?), ('lost', ?)", (pack(SCHEMA_VERSION), pack(lost))
+                )
             elif version != SCHEMA_VERSION:
                 raise SlurmError("SLURM_ERROR", f"{self.path} was written by another release (layout {version})")
             if fresh:
                 self._db.execute("begin")
                 for table in ("jobs", "scripts", "steps", "nodes", "partitions", "reservations"):
                     self._db.execute(f"delete from {table}")  # noqa: S608 - the names above
+                self._db.execute("insert or replace into meta values ('lost', ?)", (pack(lost),))
                 self._db.execute("commit")
         except (sqlite3.Error, OSError) as error:
             raise SlurmError("SLURM_ERROR", f"cannot use StateSaveLocation {directory}: {error}") from error
@@ -134,12 +152,39 @@ class Store:
         self._written_id = -1
         found = self._db.execute("select seq from sqlite_sequence where name = 'spool'").fetchone()
         self.last_seq = int(found[0]) if found else 0
+        self._queued = int(self._db.execute("select count(*) from spool").fetchone()[0])
+        self.spool_limit = 0  # MaxDBDMsgs, where what is beyond it is discarded; 0: no limit
+        self._dropped = 0
+        self._sources = self._next_source()
 
     def close(self) -> None:
         self._db.close()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def take_loss(self) -> int:
+        """When the jobs of an earlier life were lost, if they were and accounting has not been told (0: it has). The
+        next commit takes note that it is told; a kill before that leaves it to the next start."""
+        lost = int(self.meta("lost") or 0)
+        if lost:
+            self.put_meta("lost", 0)
+        return lost
+
+    def _next_source(self) -> list[tuple[int, str]]:
+        """The (first number, name) of every source that has records in the spool, and of a new one for this start.
+
+        The numbers of records count within a source. A copy of this directory that is put back is started anew, too,
+        so its new records cannot be taken for those that slurmdbd has had under the same numbers.
+        """
+        row = self._db.execute("select min(seq) from spool").fetchone()
+        oldest = self.last_seq + 1 if row[0] is None else int(row[0])
+        known = [(int(first), str(name)) for first, name in self.meta("sources") or ()]
+        kept = [one for at, one in enumerate(known) if at + 1 == len(known) or known[at + 1][0] > oldest]
+        kept = [one for one in kept if one[0] <= self.last_seq]
+        kept.append((self.last_seq + 1, secrets.token_hex(8)))
+        self._db.execute("insert or replace into meta values ('sources', ?)", (pack(kept),))
+        return kept
 
     # ---------------------------------------------------------------- small things
 
@@ -185,12 +230,17 @@ class Store:
             or state.dirty_reservations or self._spool or self._scripts or self._meta
         )  # fmt: skip
 
+    @property
+    def untidy(self) -> bool:
+        """There are confirmed records in the spool."""
+        return bool(self._confirmed)
+
     def commit(self, state: State) -> None:
         """Writes all that changed. Raises SlurmError if it cannot; then everything stays to be written."""
         jobs, steps, nodes = state.dirty_jobs, state.dirty_steps, state.dirty_nodes
         partitions, reservations = state.dirty_partitions, state.dirty_reservations
         db = self._db
-        last_seq = self.last_seq
+        last_seq, queued, purge = self.last_seq, self._queued, None
         try:
             db.execute("begin immediate")
             try:
@@ -220,14 +270,20 @@ class Store:
                     self._put("partitions", name, None if partition is None else pack(partition.to_wire()))
                 for name, reservation in reservations.items():
                     self._put("reservations", name, None if reservation is None else _pack_reservation(reservation))
-                if self._spool:
-                    rows = []
-                    for item in self._spool:
-                        last_seq += 1
-                        rows.append((last_seq, pack(item)))
-                    db.executemany("insert into spool values (?, ?)", rows)
                 if self._confirmed:
                     db.execute("delete from spool where seq <= ?", (self._confirmed,))
+                if self._spool:
+                    items: Iterable[dict[str, Any]] = self._spool
+                    if self.spool_limit and queued + len(self._spool) > self.spool_limit:
+                        purge = self._make_room()
+                        queued -= purge
+                        items = self._spool[: max(0, self.spool_limit - queued)]
+                    rows = []
+                    for item in items:
+                        last_seq += 1
+                        rows.append((last_seq, pack(item), _spool_kind(item)))
+                    db.executemany("insert into spool values (?, ?, ?)", rows)
+                    queued += len(rows)
                 if state.next_id != self._written_id:
                     db.execute("insert or replace into meta values ('next_id', ?)", (pack(state.next_id),))
                 for name, value in self._meta.items():
@@ -239,7 +295,9 @@ class Store:
                 raise
         except sqlite3.Error as error:
             raise SlurmError("SLURM_ERROR", f"cannot write {self.path}: {error}") from error
-        self.last_seq = last_seq
+        if purge is not None:
+            self._told_of_loss(purge, len(self._spool) - (last_seq - self.last_seq))
+        self.last_seq, self._queued = last_seq, queued
         self._written_id = state.next_id
         self._confirmed = 0
         self._spool.clear()
@@ -260,19 +318,53 @@ class Store:
         """An accounting record that goes into the next commit."""
         self._spool.append(item)
 
-    def spooled(self, after: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
-        """(number of the first, the records) of the oldest committed records with numbers above `after`."""
-        sql = "select seq, item from spool where seq > ? order by seq limit ?"
-        rows = self._db.execute(sql, (max(after, self._confirmed), limit)).fetchall()
-        return (rows[0][0] if rows else 0), [unpack(row[1]) for row in rows]
+    def spooled(self, after: int, limit: int) -> tuple[str, list[int], list[dict[str, Any]]]:
+        """(source, numbers, records) of the oldest committed records with numbers above `after`, all of one source."""
+        after = max(after, self._confirmed)
+        rows = self._db.execute("select seq, item from spool where seq > ? order by seq limit ?", (after, limit))
+        found = rows.fetchall()
+        if not found:
+            return "", [], []
+        source, end = "", None
+        for first, name in self._sources:
+            if first > found[0][0]:
+                end = first
+                break
+            source = name
+        if end is not None:
+            found = [row for row in found if row[0] < end]
+        return source, [row[0] for row in found], [unpack(row[1]) for row in found]
 
     def confirm(self, seq: int) -> None:
         """slurmdbd has all records up to this number; they go with the next commit (sent twice they do no harm)."""
-        self._confirmed = seq
+        if seq > self._confirmed:
+            sql = "select count(*) from spool where seq > ? and seq <= ?"
+            self._queued -= int(self._db.execute(sql, (self._confirmed, seq)).fetchone()[0])
+            self._confirmed = seq
+            if self._dropped and not self._queued:
+                log.info(f"slurmdbd has caught up; {self._dropped} records had been discarded")
+                self._dropped = 0
 
     def spool_size(self) -> int:
-        sql = "select count(*) from spool where seq > ?"
-        return int(self._db.execute(sql, (self._confirmed,)).fetchone()[0])
+        """Committed records that slurmdbd has not confirmed."""
+        return self._queued
+
+    def _make_room(self) -> int:
+        """MaxDBDMsgs is reached: drops what steps did, and where there is none of that, the starts of jobs
+        (slurm.conf(5), max_dbd_msg_action=discard). Returns how many went. Within a transaction."""
+        for kind in (STEPS, STARTS):
+            gone = self._db.execute(f"delete from spool where kind = {kind} and seq > {self._confirmed}").rowcount  # noqa: S608
+            if gone:
+                return int(gone)
+        return 0
+
+    def _told_of_loss(self, purged: int, refused: int) -> None:
+        if purged or (refused and not self._dropped):
+            log.error(
+                f"slurmdbd: agent queue is full ({self.spool_limit}): {purged + refused} records discarded, "
+                "RESTART SLURMDBD NOW"
+            )
+        self._dropped += purged + refused
 
     # ---------------------------------------------------------------- recovery
 
@@ -298,6 +390,17 @@ class Store:
 
     def load_reservations(self) -> list[Reservation]:
         return [_unpack_reservation(row) for (row,) in self._db.execute("select row from reservations order by name")]
+
+
+def _spool_kind(item: dict[str, Any]) -> int:
+    kind = str(item.get("kind"))
+    return STEPS if kind.startswith("step_") else STARTS if kind == "job_start" else 0
+
+
+def _last_written(path: str) -> int:
+    """When an earlier slurmctld last wrote its state; now, if it never did."""
+    times = [os.stat(name).st_mtime for name in (path, f"{path}-wal") if os.path.exists(name)]
+    return int(min(time.time(), max(times, default=time.time())))
 
 
 def _pack_reservation(reservation: Reservation) -> bytes:

@@ -198,6 +198,12 @@ class Daemon:
             log.info("Terminate signal (SIGINT or SIGTERM) received" if not self._stop.is_set() else "ending")
             self._stop.set()
 
+    def fail(self) -> None:
+        """Ends the daemon with exit code 1; why has been logged."""
+        self.exit_code = 1
+        if self._stop is not None:
+            self._stop.set()
+
     def _remove_pid(self) -> None:
         if self._pid_written is None:
             return

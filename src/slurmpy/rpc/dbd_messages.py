@@ -2,15 +2,20 @@
 
 slurmctld -> slurmdbd, method ``records``::
 
-    {"cluster": "ref", "first_seq": 17, "items": ({"kind": ..., ...}, ...)}  ->  {"confirmed": 24}
+    {"cluster": "ref", "source": "5bd1...", "first_seq": 17, "seqs": (17, 18, 20), "items": ({"kind": ..., ...}, ...)}
+    ->  {"confirmed": 20}
 
-``confirmed`` (sequence number of the last item) is answered after the commit. Items are idempotent: whatever is not
-confirmed is sent again, in order, and a repeat changes nothing. An item of a job carries the job's key, ``job_id`` and
-``submit_time``; the order of a job's start and its end does not matter. The kinds and their fields are the table
+``confirmed`` (sequence number of the last item) is answered after the commit. Whatever is not confirmed is sent again,
+in order. slurmdbd knows by ``source`` (a random name under which numbers are given once only) and number what it has,
+and leaves it out; ``seqs`` are the items' numbers, ascending, where they do not follow one another. Without ``source``
+all is merged again, to the same rows as long as nothing else has changed them. An item of a job carries the job's key,
+``job_id`` and ``submit_time``; the order of a job's start and its end does not matter. The kinds and their fields are
+the table
 `KINDS`; the functions below build them from the controller's own records.
 
 ``register_controller`` {"cluster", "host", "port", "tres": "cpu=44,mem=144000,...", "nodes": hostlist,
-"tres_types": AccountingStorageTRES names, "time"} -> {"cluster_id"}: makes the cluster known (with its root association
+"tres_types": AccountingStorageTRES names, "time", "sizes_follow": whether records of the cluster's size are on their
+way, each with its own time} -> {"cluster_id"}: makes the cluster known (with its root association
 and the QOS normal when the database has never seen it).
 
 ``assoc_updates`` {"cluster"} is a stream for slurmctld. The first part is the whole picture::
@@ -154,6 +159,8 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "node_down": (("node", "start"), ("end", "state", "reason", "user_id", "user_name", "tres")),
     "node_up": (("node", "end"), ()),
     "cluster_tres": (("time", "tres", "nodes"), ()),
+    # slurmctld has forgotten all jobs (option -c, a lost state): whatever is open in the books has ended
+    "flush_jobs": (("time",), ()),
     "reservation": (
         ("id", "start_time"),
         ("name", "end_time", "nodes", "tres", "flags", "associations", "comment", "removed_at"),
