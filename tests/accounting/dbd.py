@@ -19,6 +19,8 @@ from slurmpy.cli.errors import guarded
 from slurmpy.conf import slurm_conf
 from slurmpy.rpc.cluster import Cluster
 
+from .servers import storage_lines
+
 SLURM_CONF = """\
 ClusterName=ref
 SlurmctldHost=ctl(127.0.0.1)
@@ -32,8 +34,7 @@ PartitionName=debug Nodes=n[1-5] Default=YES
 """
 SLURMDBD_CONF = """\
 DbdHost=localhost
-StorageLoc={place}/accounting.db
-LogFile={place}/slurmdbd.log
+{storage}LogFile={place}/slurmdbd.log
 CommunicationParameters=socket_dir={place}/run,no_tcp
 SlurmUser={user}
 TrackWCKey=yes
@@ -48,14 +49,14 @@ TRES = (
 class Slurmdbd:
     """The daemon in `place`; `start`, `kill` and `stop` may follow one another."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, kind: str = "sqlite", server: Any = None) -> None:
         import pwd
 
         self.place = place
         user = pwd.getpwuid(os.geteuid()).pw_name
         (place / "slurm.conf").write_text(SLURM_CONF.format(place=place))
         conf = place / "slurmdbd.conf"
-        conf.write_text(SLURMDBD_CONF.format(place=place, user=user))
+        conf.write_text(SLURMDBD_CONF.format(place=place, user=user, storage=storage_lines(kind, place, server)))
         conf.chmod(0o600)
         self.process: subprocess.Popen[bytes] | None = None
         self._cluster: Cluster | None = None
@@ -148,8 +149,8 @@ class Slurmdbd:
 
 
 @contextlib.contextmanager
-def running(place: Path) -> Iterator[Slurmdbd]:
-    daemon = Slurmdbd(place)
+def running(place: Path, kind: str = "sqlite", server: Any = None) -> Iterator[Slurmdbd]:
+    daemon = Slurmdbd(place, kind, server)
     daemon.start()
     try:
         yield daemon

@@ -15,6 +15,7 @@ from slurmpy.cli import sacctmgr
 
 from .dbd import Slurmdbd, running
 from .golden import GOLDEN, captures, needs_golden
+from .servers import DATABASES
 
 pytestmark = [needs_golden, pytest.mark.xdist_group("sacctmgr-golden")]
 
@@ -45,9 +46,9 @@ def words(cmd: str) -> tuple[list[str], str]:
     return shlex.split(cmd)[1:], ""
 
 
-@pytest.fixture(scope="module")
-def dbd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurmdbd]:
-    with running(tmp_path_factory.mktemp("dbd")) as daemon:
+@pytest.fixture(scope="module", params=DATABASES)
+def dbd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurmdbd]:
+    with running(tmp_path_factory.mktemp("dbd"), request.param) as daemon:
         daemon.register()
         for capture in set_up():
             argv, stdin = words(capture["cmd"])

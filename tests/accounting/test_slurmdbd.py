@@ -21,14 +21,15 @@ from slurmpy.cli import sacct, sacctmgr
 from slurmpy.core.errors import SlurmError
 
 from .dbd import Slurmdbd, job, running, start_and_end
+from .servers import DATABASES
 
 
-@pytest.fixture(scope="module")
-def dbd() -> Iterator[Slurmdbd]:
+@pytest.fixture(scope="module", params=DATABASES)
+def dbd(request: pytest.FixtureRequest) -> Iterator[Slurmdbd]:
     # not below pytest's own directory, which every run of pytest closes to other users again
     with tempfile.TemporaryDirectory(prefix="slurmdbd-") as place:
         os.chmod(place, 0o755)
-        with running(Path(place)) as daemon:
+        with running(Path(place), request.param) as daemon:
             daemon.register()
             yield daemon
 

@@ -15,6 +15,7 @@ from slurmpy.cli import sreport
 
 from .dbd import Slurmdbd, running, start_and_end
 from .golden import GOLDEN, captures, needs_golden
+from .servers import DATABASES
 from .test_sacctmgr_golden import words
 
 WHO = ("ref", "physics", "anna", "", "normal")
@@ -54,12 +55,12 @@ def test_the_whole_is_never_less_than_its_parts(jobs: list[tuple[int, int, int]]
         assert sum(parts) == row["reported"]
 
 
-@pytest.fixture(scope="module")
-def dbd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurmdbd]:
+@pytest.fixture(scope="module", params=DATABASES)
+def dbd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurmdbd]:
     before = os.environ.get("TZ")
     os.environ["TZ"] = "UTC"
     time.tzset()
-    with running(tmp_path_factory.mktemp("dbd")) as daemon:
+    with running(tmp_path_factory.mktemp("dbd"), request.param) as daemon:
         daemon.register()
         yield daemon
     if before is None:

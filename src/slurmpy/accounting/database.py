@@ -1,8 +1,7 @@
 """The connection to the database: opening it, refusing a newer schema, one writer, several readers.
 
-SQLite is the default (`StorageType=accounting_storage/sqlite`, ours, StorageLoc the file); MySQL/MariaDB and PostgreSQL
-go through the same tables where their drivers are installed. SQLAlchemy is imported when the first connection is
-opened, after the daemon answers.
+Which database that is, `storage` says. SQLAlchemy is imported when the first connection is opened, after the daemon
+answers.
 """
 
 from __future__ import annotations
@@ -11,11 +10,14 @@ import asyncio
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from slurmpy.core.errors import SlurmError
+
+from . import storage
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -25,27 +27,10 @@ SCHEMA_VERSION = 1
 
 READERS = 2
 
+#: seconds after which a connection to a server is asked whether it still stands before it is used
+IDLE = 1.0
+
 Value = TypeVar("Value")
-
-#: WAL: readers do not wait for the writer. FULL: a commit that was confirmed is on the disk.
-_PRAGMAS = (
-    "journal_mode=WAL",
-    "synchronous=FULL",
-    "busy_timeout=10000",
-    "cache_size=-32000",
-    "mmap_size=268435456",
-)
-
-
-def sqlite_path(conf: Any) -> str | None:
-    """The database's file, or None when it is another kind of database. Raises SlurmError for a kind we do not have."""
-    kind = str(conf.StorageType or "accounting_storage/sqlite").rpartition("/")[2]
-    if kind != "sqlite":
-        return None
-    place = str(conf.StorageLoc or "")
-    if "/" not in place:
-        place = os.path.join(os.path.dirname(os.path.abspath(conf.path)), place or "slurmdbd.sqlite")
-    return place
 
 
 def check_sqlite(path: str) -> None:
@@ -89,7 +74,7 @@ class Database:
 
     def __init__(self, conf: Any) -> None:
         self.conf = conf
-        self.path = sqlite_path(conf)
+        self.path = storage.sqlite_path(conf)
         self._writer = ThreadPoolExecutor(1, "slurmdbd-writer")
         self._readers = ThreadPoolExecutor(READERS, "slurmdbd-reader")
         self._engine: sa.Engine | None = None
@@ -99,56 +84,62 @@ class Database:
 
     def check(self) -> None:
         """What can be said before SQLAlchemy is there: raises SlurmError for a database that must not be opened."""
+        storage.check(self.conf)
         if self.path is not None:
             check_sqlite(self.path)
 
-    def _url(self) -> sa.URL:
-        import sqlalchemy as sa
-
-        conf = self.conf
-        if self.path is not None:
-            return sa.URL.create("sqlite", database=self.path)
-        kind = str(conf.StorageType).rpartition("/")[2]
-        driver = {"mysql": "mysql+pymysql", "postgresql": "postgresql+psycopg"}.get(kind)
-        if driver is None:
-            raise SlurmError("SLURM_ERROR", f"StorageType={conf.StorageType} is not supported")
-        return sa.URL.create(
-            driver,
-            username=str(conf.StorageUser or "") or None,
-            password=str(conf.StoragePass or "") or None,
-            host=str(conf.StorageHost or "localhost"),
-            port=int(conf.StoragePort or 0) or None,
-            database=str(conf.StorageLoc or "slurm_acct_db"),
-        )
-
     def open(self) -> None:
-        """Connects and makes the tables where there are none. Blocking; raises SlurmError."""
+        """Connects, makes the tables where there are none, brings older ones up to date. Blocking.
+
+        Raises SlurmError: ESLURM_DB_CONNECTION if the server does not answer (yet), another one for good.
+        """
         import sqlalchemy as sa
 
-        from . import schema
-
-        url = self._url()
         if self.path is not None and not os.path.exists(self.path):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        try:
-            engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
-        except ImportError as error:
-            raise SlurmError("SLURM_ERROR", f"StorageType={self.conf.StorageType} needs {error.name}") from error
-        if self.path is not None:
-            sa.event.listen(engine, "connect", _tune_sqlite)
+        engine = storage.connectable(self.conf)
         try:
             with engine.begin() as connection:
-                if sa.inspect(connection).has_table("slurmpy_meta"):
-                    found = connection.execute(
-                        sa.select(schema.meta.c.value).where(schema.meta.c.name == "schema")
-                    ).scalar()
-                    _check(int(found or 0), str(self.conf.StorageLoc or self.path))
-                else:
-                    schema.metadata.create_all(connection)
-                    connection.execute(schema.meta.insert().values(name="schema", value=str(schema.SCHEMA_VERSION)))
+                self._prepare(connection)
         except sa.exc.DBAPIError as error:
-            raise SlurmError("SLURM_ERROR", f"cannot open the database: {error.orig}") from error
+            name = "SLURM_ERROR" if self.path is not None else "ESLURM_DB_CONNECTION"
+            raise SlurmError(name, f"cannot open the database: {storage.one_line(error)}") from error
         self._engine = engine
+
+    def version(self) -> int | None:
+        """The schema that the database has: 0 before its tables are made, None if it holds tables of somebody else."""
+        with storage.connectable(self.conf).connect() as connection:
+            return self._version(connection)
+
+    @staticmethod
+    def _version(connection: sa.Connection) -> int | None:
+        import sqlalchemy as sa
+
+        tables = sa.inspect(connection).get_table_names()
+        if "slurmpy_meta" not in tables:
+            return None if tables else 0
+        found = connection.execute(sa.text("SELECT value FROM slurmpy_meta WHERE name = 'schema'")).scalar()
+        return int(found or 0)
+
+    def _prepare(self, connection: sa.Connection) -> None:
+        found, name = self._version(connection), storage.name_of(self.conf)
+        if found is None:
+            raise SlurmError("SLURM_ERROR", f"{name}: this database is none of slurmdbd's")
+        _check(found, name)
+        if found == SCHEMA_VERSION:
+            return
+        from . import migrations, schema
+
+        if found:
+            from slurmpy.rpc.log import log
+
+            log.info(f"{name}: schema {found} is brought up to {SCHEMA_VERSION}")
+            migrations.upgrade(connection)
+            return
+        # `slurmpy_meta` first: where each statement is a commit of its own, an interrupted start is known by it
+        schema.meta.create(connection, checkfirst=True)
+        schema.metadata.create_all(connection)
+        migrations.mark(connection, SCHEMA_VERSION)
 
     def close(self) -> None:
         self._writer.shutdown(wait=True)
@@ -161,10 +152,13 @@ class Database:
     def connection(self) -> sa.Connection:
         """This thread's own connection."""
         found: sa.Connection | None = getattr(self._local, "connection", None)
+        if found is not None and not found.closed and self.path is None and time.monotonic() - self._local.used > IDLE:
+            found = _alive(found)  # the server may have been restarted meanwhile
         if found is None or found.closed:
             assert self._engine is not None
             found = self._engine.connect()
             self._local.connection = found
+        self._local.used = time.monotonic()
         return found
 
     def _in_transaction(
@@ -172,17 +166,19 @@ class Database:
     ) -> Value:
         import sqlalchemy as sa
 
+        connection = None
         try:
             connection = self.connection()
-            try:
-                with connection.begin():
-                    return work(connection)
-            except sa.exc.DBAPIError as error:
+            with connection.begin():
+                return work(connection)
+        except BaseException as error:
+            if isinstance(error, sa.exc.DBAPIError) and connection is not None:
+                connection.invalidate()
                 connection.close()
-                raise SlurmError("SLURM_ERROR", f"database: {error.orig}") from error
-        except BaseException:
             if failed is not None:
                 failed()
+            if isinstance(error, sa.exc.DBAPIError):
+                raise failure(error, self.path is None) from error
             raise
 
     async def write_opening(self) -> None:
@@ -215,26 +211,49 @@ class Database:
                 iterator.append(work(connection))
             return next(iterator[0], end)
 
+        def guarded() -> Any:
+            import sqlalchemy as sa
+
+            try:
+                return step()
+            except sa.exc.DBAPIError as error:
+                raise failure(error, self.path is None) from error
+
         def finish() -> None:
             connection = getattr(self._local, "stream", None)
             if connection is not None:
                 connection.close()
 
         try:
-            ahead = loop.run_in_executor(lane, step)
+            ahead = loop.run_in_executor(lane, guarded)
             while True:
                 part = await ahead
                 if part is end:
                     break
-                ahead = loop.run_in_executor(lane, step)
+                ahead = loop.run_in_executor(lane, guarded)
                 yield part
         finally:
             await loop.run_in_executor(lane, finish)
             lane.shutdown(wait=False)
 
 
-def _tune_sqlite(connection: sqlite3.Connection, record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _alive(connection: sa.Connection) -> sa.Connection | None:
+    """The connection, or None if the server has closed it."""
+    import sqlalchemy as sa
+
+    try:
+        with connection.begin():
+            connection.exec_driver_sql("SELECT 1")
+    except sa.exc.DBAPIError:
+        connection.invalidate()
+        connection.close()
+        return None
+    return connection
+
+
+def failure(error: sa.exc.DBAPIError, server: bool) -> SlurmError:
+    """A driver's error as ours; a server that is gone is told from a statement that failed."""
+    import sqlalchemy as sa
+
+    gone = server and (error.connection_invalidated or isinstance(error, sa.exc.OperationalError))
+    return SlurmError("ESLURM_DB_CONNECTION" if gone else "SLURM_ERROR", f"database: {storage.one_line(error)}")

@@ -6,6 +6,7 @@ tuples.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
@@ -254,13 +255,33 @@ def rows(
         columns += [need for need in extra.get(name, ()) if need not in columns]
     at = {name: index for index, name in enumerate(columns)}
     statement = select(columns, where).execution_options(yield_per=CHUNK)
+    with contextlib.ExitStack() as stack:
+        besides = connection
+        if connection.dialect.name in ("mysql", "mariadb"):
+            # its connections do one thing at a time: what belongs to a chunk cannot be asked while the rest streams
+            besides = stack.enter_context(connection.engine.connect())
+        yield from _chunks(connection, besides, statement, books, fields, step_fields, computed, at, moment, where)
+
+
+def _chunks(
+    connection: sa.Connection,
+    besides: sa.Connection,
+    statement: sa.Select[Any],
+    books: Books,
+    fields: Sequence[str],
+    step_fields: Sequence[str] | None,
+    computed: Sequence[str],
+    at: Mapping[str, int],
+    moment: int,
+    where: Mapping[str, Any],
+) -> Iterator[list[tuple[Any, ...]]]:
     for part in connection.execute(statement).partitions(CHUNK):
         indexes = [row[0] for row in part]
         found: list[Callable[[Any], Any]] = []
-        makers = _Makers(connection, books, indexes, at, moment, bool(where.get("allocations")))
+        makers = _Makers(besides, books, indexes, at, moment, bool(where.get("allocations")))
         for name in fields:
             found.append(makers.of(name) if name in _COMPUTED else _column(at[name]))
-        by_job = _steps(connection, indexes, step_fields, makers, moment) if step_fields is not None else None
+        by_job = _steps(besides, indexes, step_fields, makers, moment) if step_fields is not None else None
         if not computed:
             # the common case: columns as they are, and nothing called for each value
             pick = itemgetter(*(at[name] for name in fields)) if len(fields) > 1 else None

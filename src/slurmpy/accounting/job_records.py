@@ -62,7 +62,9 @@ def check_item(item: Any) -> None:
 
 def _value(name: str, value: Any) -> Any:
     if isinstance(value, tuple):
-        return ",".join(value)
+        value = ",".join(value)
+    if isinstance(value, str):
+        value = schema.storable(value)
     if name in _TRES_COLUMNS and value:
         try:
             return tres_text.canonical(value)

@@ -18,7 +18,7 @@ Usage: slurmdbd [OPTIONS]
   -h         show this help
   -n VALUE   run at this nice value
   -s         change to the directory of the log file (or /var/tmp) when in the background
-  -u         check the database (whether it can be opened, and its schema), then exit
+  -u         say whether the database is in order or would be upgraded (exit code 1), then exit
   -v         log more; several times for more
   -V         show the release of Slurm
 """
@@ -144,13 +144,23 @@ async def serve(daemon: Daemon, conf: Any, verbose: int = 0) -> None:
 
 
 def _check(conf: Any) -> int:
-    from .database import Database
+    """``slurmdbd -u``: nothing is changed. 0: in order or still to be made, 1: an upgrade is due, or an error."""
+    from .database import SCHEMA_VERSION, Database
 
     database = Database(conf)
     database.check()
-    database.open()
-    database.close()
-    sys.stdout.write("slurmdbd: the database is in order\n")
+    found = database.version() if database.path is None or os.path.exists(database.path) else 0
+    if found is None:
+        raise SlurmError("SLURM_ERROR", "the database is none of slurmdbd's")
+    if found > SCHEMA_VERSION:
+        raise SlurmError("SLURM_ERROR", f"the database has schema {found}, newer than this release's {SCHEMA_VERSION}")
+    if found == 0:
+        sys.stdout.write("slurmdbd: the database has no tables yet; they are made at the start\n")
+    elif found < SCHEMA_VERSION:
+        sys.stdout.write(f"slurmdbd: the start brings the database from schema {found} to {SCHEMA_VERSION}\n")
+        return 1
+    else:
+        sys.stdout.write("slurmdbd: the database is in order\n")
     return 0
 
 

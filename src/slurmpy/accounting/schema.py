@@ -1,7 +1,8 @@
 """The tables of the database, derived from the records that they hold.
 
 A field of a record is a column of the same name: numbers as they are, text as text, tuples of words joined by commas
-(none of these words has a comma), other tuples as JSON. `SCHEMA_VERSION` counts every change of this layout.
+(none of these words has a comma), other tuples as JSON. `SCHEMA_VERSION` counts every change of this layout; each has
+its revision in `migrations`, and a test holds both ways to the newest layout together.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
 
+from slurmpy.core.errors import SlurmError
 from slurmpy.core.records import accounting as records
 from slurmpy.core.records.base import Record
 
@@ -21,6 +24,21 @@ metadata = sa.MetaData()
 
 #: text that is part of a key needs a bound in some databases
 KEY_TEXT = 190
+
+#: MariaDB's own words: transactions, all of Unicode, names told apart by case
+_MYSQL = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+
+
+def _text() -> sa.types.TypeEngine[Any]:
+    return sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+
+
+def _long_text() -> sa.types.TypeEngine[Any]:
+    return sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+
+
+def _table(name: str, *parts: sa.schema.SchemaItem, **more: Any) -> sa.Table:
+    return sa.Table(name, metadata, *parts, **_MYSQL, **more)
 
 
 def _annotations(record: type[Record]) -> dict[str, str]:
@@ -36,7 +54,7 @@ def _column(name: str, kind: str, key: bool, default: Any) -> sa.Column[Any]:
     elif kind == "bool":
         sql = sa.Boolean()
     else:
-        sql = sa.String(KEY_TEXT) if key else sa.Text()
+        sql = sa.String(KEY_TEXT) if key else _text()
     return sa.Column(name, sql, nullable="None" in kind, primary_key=False)
 
 
@@ -61,13 +79,10 @@ _JOB_ELSEWHERE = (
     "system_cpu_usec", "suspended", "script", "environment", "hold",
 )  # fmt: skip
 
-meta = sa.Table(
-    "slurmpy_meta", metadata, sa.Column("name", sa.String(KEY_TEXT), primary_key=True), sa.Column("value", sa.Text())
-)
+meta = _table("slurmpy_meta", sa.Column("name", sa.String(KEY_TEXT), primary_key=True), sa.Column("value", _text()))
 
-jobs = sa.Table(
+jobs = _table(
     "jobs",
-    metadata,
     _number(),
     *_columns(records.DbJob, ("cluster",), _JOB_ELSEWHERE),
     sa.Column("alloc_cpus", sa.Integer(), nullable=False),  # of tres_allocated, to be searched for
@@ -80,17 +95,15 @@ jobs = sa.Table(
     sqlite_autoincrement=True,
 )
 
-job_files = sa.Table(
+job_files = _table(
     "job_files",
-    metadata,
     sa.Column("job_index", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=False),
-    sa.Column("script", sa.Text(16 * 1024 * 1024), nullable=False),
-    sa.Column("environment", sa.Text(16 * 1024 * 1024), nullable=False),
+    sa.Column("script", _long_text(), nullable=False),
+    sa.Column("environment", _long_text(), nullable=False),
 )
 
-steps = sa.Table(
+steps = _table(
     "steps",
-    metadata,
     _number(),
     sa.Column("job_index", sa.BigInteger(), nullable=False),
     *_columns(records.DbStep, (), ("suspended", "step_het_comp")),
@@ -99,9 +112,8 @@ steps = sa.Table(
 )
 
 #: stretches of suspension; end 0 while it lasts
-suspensions = sa.Table(
+suspensions = _table(
     "suspensions",
-    metadata,
     sa.Column("job_index", sa.BigInteger(), primary_key=True, autoincrement=False),
     sa.Column("time_start", sa.BigInteger(), primary_key=True, autoincrement=False),
     sa.Column("time_end", sa.BigInteger(), nullable=False),
@@ -115,9 +127,8 @@ def _entity(
     without: Iterable[str] = (),
     indexes: Iterable[sa.Index] = (),
 ) -> sa.Table:
-    return sa.Table(
+    return _table(
         name,
-        metadata,
         *_columns(record, keys, without),
         sa.PrimaryKeyConstraint(*keys),
     )
@@ -139,18 +150,16 @@ federations = _entity("federations", records.Federation, ("name",))
 
 events = _entity("events", records.Event, ("cluster", "node", "start_time", "state"))
 reservations = _entity("reservations", records.Reservation, ("cluster", "id", "start_time"))
-transactions = sa.Table(
+transactions = _table(
     "transactions",
-    metadata,
     sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True),
     *_columns(records.Transaction, ("cluster",), ("id",)),
     sa.Index("transactions_by_time", "time"),
 )
 
 #: seconds of each TRES: of an association, a WCKey, or the cluster (state alloc, down, pdown, idle, plan, over; count)
-usage = sa.Table(
+usage = _table(
     "usage",
-    metadata,
     sa.Column("period", sa.String(8), primary_key=True),  # hour, day, month
     sa.Column("cluster", sa.String(KEY_TEXT), primary_key=True),
     sa.Column("kind", sa.String(8), primary_key=True),  # assoc, wckey, cluster
@@ -163,6 +172,13 @@ usage = sa.Table(
 
 
 # ---- records <-> rows
+
+
+def storable(text: str) -> str:
+    """Text as every database takes it: PostgreSQL knows no NUL, and none of them half a surrogate pair."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
 def _words(value: tuple[str, ...]) -> str:
@@ -192,12 +208,16 @@ class Mapper:
             elif kinds[name].startswith("tuple"):
                 self._pack[name], self._unpack[name] = json.dumps, _tuples
         self.defaults = {name: getattr(record, name) for name in self.columns}
+        self._keys = tuple(name for name in self.columns if getattr(table.c[name].type, "length", None))
 
     def row(self, record: Record) -> dict[str, Any]:
         values = {name: getattr(record, name) for name in self.columns}
         for name, pack in self._pack.items():
             values[name] = pack(values[name])
-        return values
+        for name in self._keys:
+            if len(values[name]) > KEY_TEXT:
+                raise SlurmError("SLURM_ERROR", f"a name of {len(values[name])} characters is too long ({KEY_TEXT})")
+        return {name: storable(value) if isinstance(value, str) else value for name, value in values.items()}
 
     def load(self, row: Iterable[Any]) -> Record:
         """The record of a row whose values stand in the order of `columns`."""

@@ -32,6 +32,10 @@ OWN_KINDS = ("cluster_down", "cluster_up")
 SUBSCRIBER_QUEUE = 1000
 
 
+#: seconds between attempts to reach the database's server at the start
+FIRST_RETRY, LONGEST_RETRY = 0.1, 5.0
+
+
 class Subscriber:
     def __init__(self, cluster: str) -> None:
         self.cluster = cluster
@@ -53,7 +57,12 @@ class Service:
             self.books, slurm_user_id(conf), _words(conf.PrivateData), bool(conf.DisableCoordDBD)
         )
         self.recorder: Recorder | None = None
+<<<<<<< HEAD
         self.progress: Progress | None = None
+=======
+        self.unreachable: SlurmError | None = None  # while a server that we have never reached does not answer
+        self._tried = asyncio.Event()  # to reach it, once at least
+>>>>>>> 9ea5db0 (slurmdbd keeps its books in MariaDB and PostgreSQL too, and brings an older database up to date)
         self.lock = asyncio.Lock()
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.subscribers: set[Subscriber] = set()
@@ -70,7 +79,7 @@ class Service:
     async def open(self) -> None:
         """Opens the database; requests wait for it. Raises SlurmError, which then also answers every request."""
         try:
-            await self.database.write_opening()
+            await self._connect()
             self._take_books(await self.database.write(_load))
             from .job_records import Recorder
             from .progress import Progress
@@ -79,9 +88,39 @@ class Service:
             self.progress = Progress()
         except Exception as error:
             self.ready.set_exception(error)
+            self._tried.set()
             self.ready.exception()  # it is reported by the caller, and to whoever asks
             raise
         self.ready.set_result(None)
+
+    async def _connect(self) -> None:
+        """Opens the database; one whose server does not answer is tried again until it does. Raises SlurmError."""
+        delay = FIRST_RETRY
+        while True:
+            try:
+                await self.database.write_opening()
+            except SlurmError as error:
+                if error.name != "ESLURM_DB_CONNECTION":
+                    raise
+                if self.unreachable is None:
+                    log.error(f"{error.message}: trying again until it answers")
+                self.unreachable = error
+                self._tried.set()
+            else:
+                if self.unreachable is not None:
+                    log.info("the database answers")
+                self.unreachable = None
+                self._tried.set()
+                return
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LONGEST_RETRY)
+
+    async def _opened(self) -> None:
+        """Returns when the database is there. Raises SlurmError if it cannot be opened, or does not answer yet."""
+        await self._tried.wait()
+        if self.unreachable is not None:
+            raise SlurmError("ESLURM_DB_CONNECTION")
+        await asyncio.shield(self.ready)
 
     async def close(self) -> None:
         self.closing = True
@@ -141,7 +180,7 @@ class Service:
         async def answer(peer: Peer, args: dict[str, Any]) -> Any:
             began = time.monotonic()
             if name not in ("ping", "shutdown"):
-                await asyncio.shield(self.ready)
+                await self._opened()
             try:
                 args = self.permissions.allowed(peer, name, args)
                 result = handler(peer, args) if bound else handler(self, peer, args)
@@ -156,8 +195,12 @@ class Service:
 
         async def answer(peer: Peer, args: dict[str, Any]) -> AsyncIterator[Any]:
             began = time.monotonic()
+<<<<<<< HEAD
             await asyncio.shield(self.ready)
             args = self.permissions.allowed(peer, name, args)
+=======
+            await self._opened()
+>>>>>>> 9ea5db0 (slurmdbd keeps its books in MariaDB and PostgreSQL too, and brings an older database up to date)
             parts: Any = handler(peer, args) if bound else handler(self, peer, args)
             try:
                 async for part in parts:
