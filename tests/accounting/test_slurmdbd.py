@@ -184,6 +184,9 @@ def run_slurmdbd(daemon: Slurmdbd, *arguments: str) -> subprocess.CompletedProce
 def test_check_and_options(tmp_path: Path) -> None:
     daemon = Slurmdbd(tmp_path)
     assert run_slurmdbd(daemon, "-u").returncode == 0
+    assert not (tmp_path / "accounting.db").exists()  # it only looks
+    daemon.start()
+    daemon.stop()
     assert (tmp_path / "accounting.db").stat().st_mode & 0o077 == 0
     assert run_slurmdbd(daemon, "-V").stdout == "slurm 24.11.5\n"
     assert run_slurmdbd(daemon, "-x").returncode == 1

@@ -26,7 +26,7 @@ metadata = sa.MetaData()
 KEY_TEXT = 190
 
 #: MariaDB's own words: transactions, all of Unicode, names told apart by case
-_MYSQL = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+_MYSQL: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 
 
 def _text() -> sa.types.TypeEngine[Any]:
@@ -38,7 +38,8 @@ def _long_text() -> sa.types.TypeEngine[Any]:
 
 
 def _table(name: str, *parts: sa.schema.SchemaItem, **more: Any) -> sa.Table:
-    return sa.Table(name, metadata, *parts, **_MYSQL, **more)
+    made: sa.Table = sa.Table(name, metadata, *parts, **{**_MYSQL, **more})
+    return made
 
 
 def _annotations(record: type[Record]) -> dict[str, str]:

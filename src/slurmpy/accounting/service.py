@@ -57,12 +57,9 @@ class Service:
             self.books, slurm_user_id(conf), _words(conf.PrivateData), bool(conf.DisableCoordDBD)
         )
         self.recorder: Recorder | None = None
-<<<<<<< HEAD
         self.progress: Progress | None = None
-=======
         self.unreachable: SlurmError | None = None  # while a server that we have never reached does not answer
         self._tried = asyncio.Event()  # to reach it, once at least
->>>>>>> 9ea5db0 (slurmdbd keeps its books in MariaDB and PostgreSQL too, and brings an older database up to date)
         self.lock = asyncio.Lock()
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.subscribers: set[Subscriber] = set()
@@ -195,12 +192,8 @@ class Service:
 
         async def answer(peer: Peer, args: dict[str, Any]) -> AsyncIterator[Any]:
             began = time.monotonic()
-<<<<<<< HEAD
-            await asyncio.shield(self.ready)
-            args = self.permissions.allowed(peer, name, args)
-=======
             await self._opened()
->>>>>>> 9ea5db0 (slurmdbd keeps its books in MariaDB and PostgreSQL too, and brings an older database up to date)
+            args = self.permissions.allowed(peer, name, args)
             parts: Any = handler(peer, args) if bound else handler(self, peer, args)
             try:
                 async for part in parts:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,9 +12,9 @@ from sqlalchemy.dialects import mysql
 KEY_TEXT = 190
 
 #: how every table is made on MariaDB and MySQL: transactions, all of Unicode, names told apart by case
-MYSQL = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+MYSQL: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 
-_KINDS = {
+_KINDS: dict[str, Callable[[], Any]] = {
     "number": lambda: sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
     "big": sa.BigInteger,
     "small": sa.Integer,

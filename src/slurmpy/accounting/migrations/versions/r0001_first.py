@@ -184,5 +184,5 @@ COUNTED = ("jobs", "steps", "transactions")
 def upgrade() -> None:
     for name, (columns, key) in TABLES.items():
         add_table(name, columns, key, UNIQUE.get(name, ()), name in COUNTED)
-    for name, table, columns in INDEXES:
-        add_index(name, table, columns)
+    for index, table, names in INDEXES:
+        add_index(index, table, names)
