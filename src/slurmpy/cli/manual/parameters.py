@@ -222,8 +222,8 @@ SLURMDBD_CONF = {
     "PrivateData": "As in slurm.conf: accounts, events, jobs, reservations, usage, users.",
     "SlurmUser": "The user slurmdbd runs as.",
     "StorageBackupHost": "A second host of the database, asked when StorageHost does not answer.",
-    "StorageParameters": "How the connection to the server is encrypted, by commas: SSL_CA=FILE, SSL_CERT=FILE, SSL_KEY=FILE;"
-    " with MariaDB also SSL_CAPATH=DIR and SSL_CIPHER=NAME.",
+    "StorageParameters": "How the connection to the server is encrypted, by commas: SSL_CA=FILE, SSL_CERT=FILE,"
+    " SSL_KEY=FILE; with MariaDB also SSL_CAPATH=DIR and SSL_CIPHER=NAME.",
     "StoragePassScript": "A program that prints the password, instead of StoragePass; an absolute path.",
     "StorageHost": "Host of the database.",
     "StorageLoc": "Name of the database; with accounting_storage/sqlite the file.",
