@@ -434,3 +434,20 @@ def test_the_clusters_size_is_one_event_until_it_changes(tmp_path: Path) -> None
 def test_bad_invocations_of_sacct(dbd: Slurmdbd, arguments: tuple[str, ...], message: str) -> None:
     code, out, err = dbd.run(sacct, arguments)
     assert (code, out, err) == (1, "", message)
+
+
+@pytest.mark.parametrize("kind", ["accounts", "users", "clusters", "qos", "resources"])
+@pytest.mark.parametrize(
+    "args", [{}, {"where": {}}, {"where": {"names": ()}}, {"where": None}, {"where": {"names": "normal"}}]
+)
+def test_a_removal_without_a_condition_removes_nothing(dbd: Slurmdbd, kind: str, args: dict[str, Any]) -> None:
+    def state() -> list[Any]:
+        return [dbd.rows(what, ("name",)) for what in ("accounts", "users", "clusters", "qos")]
+
+    before = state()
+    with pytest.raises(SlurmError, match=r"where|condition"):
+        dbd.call(f"delete_{kind}", **args)
+    if "where" not in args:
+        with pytest.raises(SlurmError, match="where is missing"):
+            dbd.call(f"modify_{kind}", set={"description": "x"})
+    assert state() == before

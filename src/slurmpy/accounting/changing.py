@@ -39,6 +39,42 @@ def _open(work: Work) -> Callable[[Service, Peer, dict[str, Any]], Any]:
     return method
 
 
+def check_shape(method: str, args: Mapping[str, Any]) -> None:
+    """Raises SlurmError for a request whose condition is none: what selects nothing in particular selects everything.
+
+    A change says ``where``, be it empty; a removal names one condition at least. A condition is a list of values: a
+    single text would be looked through letter by letter.
+    """
+    for part in ("where", "set", "limits"):
+        given = args.get(part)
+        if given is not None and not isinstance(given, Mapping):
+            raise SlurmError("SLURM_ERROR", f"{method}: {part} is no table")
+    if method not in _CONDITIONAL:
+        return
+    where = args.get("where")
+    if where is None:
+        raise SlurmError("SLURM_ERROR", f"{method}: where is missing")
+    for name, values in where.items():
+        if name in _LISTS and not isinstance(values, tuple | list):
+            raise SlurmError("SLURM_ERROR", f"{method}: {name} of where is no list")
+    if method.startswith("delete_") and not any(where.values()):
+        raise SlurmError("SLURM_ERROR", f"{method}: no condition is given")
+
+
+#: methods that act on what their ``where`` selects
+_CONDITIONAL = frozenset(
+    f"{action}_{kind}"
+    for action in ("modify", "delete")
+    for kind in ("accounts", "users", "clusters", "qos", "resources")
+)
+_LISTS = frozenset(
+    (
+        "names", "accounts", "clusters", "partitions", "parents", "descriptions", "organizations", "admin_levels",
+        "default_accounts", "default_wckeys", "users", "wckeys", "qos", "servers", "ids",
+    )
+)  # fmt: skip
+
+
 # ---- accounts and users
 
 

@@ -172,13 +172,17 @@ class Service:
             row[1] += spent
 
     def _counted(self, name: str, handler: Callable[..., Any]) -> Callable[[Peer, dict[str, Any]], Any]:
-        bound = hasattr(handler, "__self__")
+        from . import changing
+
+        bound, changes = hasattr(handler, "__self__"), name in changing.METHODS
 
         async def answer(peer: Peer, args: dict[str, Any]) -> Any:
             began = time.monotonic()
             if name not in ("ping", "shutdown"):
                 await self._opened()
             try:
+                if changes:
+                    changing.check_shape(name, args)
                 args = self.permissions.allowed(peer, name, args)
                 result = handler(peer, args) if bound else handler(self, peer, args)
                 return await result if asyncio.iscoroutine(result) else result
