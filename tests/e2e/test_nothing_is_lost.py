@@ -15,6 +15,7 @@ JOBS, KILLS = 200, 20
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("under-fire")
 def test_random_kills_under_load(own_pocket):
     own_pocket.start("--cpus=16", "--memory=16000M")
     seed = int(os.environ.get("SLURMPY_CHAOS_SEED", time.time_ns() % 100000))
