@@ -58,6 +58,7 @@ class AccountingLink:
         self.tried = False  # whether it is known if slurmdbd is there
         self._confirmed = 0
         self._warned = 0
+        self._limit = max_messages(ctl.conf)
         self._ranked = False
         self._more = asyncio.Event()
         self._client: AsyncClient | None = None
