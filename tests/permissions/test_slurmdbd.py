@@ -258,6 +258,8 @@ def request(row: str, names: dict[str, str]) -> tuple[str, dict[str, Any], bool]
         "modify_jobs: admin comment": {"where": {"jobs": ((1, None, None, None),)}, "set": {"admin_comment": "z"}},
         "modify_jobs: WCKey": {"where": {"jobs": ((1, None, None, None),)}, "set": {"wckey": "key1"}},
         "fix_runaway_jobs": {"cluster": "ref", "db_indexes": ()},
+        "import_associations": {"cluster": "ref", "requests": (), "tres": ()},
+        "import_jobs": {"cluster": "ref", "items": ()},
     }  # fmt: skip
     method = method.rstrip(":")
     return method, by_row.get(text, {}), method == "assoc_updates"

@@ -133,7 +133,7 @@ class Service:
     # -- dispatching ---------------------------------------------------------------------------------------------
 
     def handlers(self) -> dict[str, Callable[[Peer, dict[str, Any]], Any]]:
-        from . import changing, reading, usage
+        from . import changing, importing, reading, usage
 
         plain: dict[str, Callable[..., Any]] = {
             "ping": self._ping,
@@ -147,6 +147,7 @@ class Service:
             "usage": usage.usage,
             "job_sizes": usage.job_sizes,
             **changing.METHODS,
+            **importing.METHODS,
         }
         streams: dict[str, Callable[..., AsyncIterator[Any]]] = {
             "assoc_updates": self._assoc_updates,
@@ -309,7 +310,7 @@ class Service:
         recorder, progress = self.recorder, self.progress
         assert recorder is not None
         assert progress is not None
-        await self._new_wckeys(cluster, items)
+        await self.new_wckeys(cluster, items)
         if any(isinstance(item, dict) and item.get("kind") == "cluster_tres" for item in items):
             items = tuple([await self._cluster_size(cluster, item) for item in items])
 
@@ -337,7 +338,7 @@ class Service:
         await self.change(lambda books, now: cluster_changes.resized(books, name, tres, str(item["nodes"])))
         return {**item, "tres": tres}
 
-    async def _new_wckeys(self, cluster: str, items: tuple[dict[str, Any], ...]) -> None:
+    async def new_wckeys(self, cluster: str, items: tuple[dict[str, Any], ...]) -> None:
         """WCKeys that jobs name and nobody has added yet (TrackWCKey)."""
         from . import cluster_changes
 

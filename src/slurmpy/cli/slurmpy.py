@@ -177,6 +177,30 @@ def logs(daemon: str | None, follow: bool, lines: int) -> None:
             click.echo("".join(file.readlines()[-lines:] if lines else []), nl=False)
 
 
+@cli.command("import-slurmdbd")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--cluster", "-M", metavar="NAME", default="", help="Import as this cluster, whatever the files call it.")
+@click.option("--delimiter", metavar="TEXT", default="|", show_default=True, help="What stands between sacct's columns.")
+@click.option("--dry-run", is_flag=True, help="Check the files and say what would be done, but change nothing.")
+def import_slurmdbd(files: tuple[str, ...], cluster: str, delimiter: str, dry_run: bool) -> None:
+    """Take over the books of another Slurm cluster, real ones too.
+
+    A FILE is what 'sacctmgr dump CLUSTER file=FILE' wrote there, or what 'sacct -a -D -P --format=ALL -S TIME' printed
+    ('-' is standard input). Associations go in before jobs; running it again adds only what is new. For administrators.
+    """
+    from . import connect
+    from .errors import Stop
+    from .import_slurmdbd import run
+
+    try:
+        run(files, connect.cluster("slurmpy"), cluster, delimiter, dry_run, click.echo)
+    except Stop as stop:
+        click.echo(stop.err, err=True, nl=False)
+        sys.exit(stop.code)
+    except SlurmError as error:
+        raise Fault(error.message) from error
+
+
 def main() -> None:
     cli(prog_name="slurmpy")
 

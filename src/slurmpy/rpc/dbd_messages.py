@@ -335,4 +335,7 @@ METHODS: dict[str, str] = {
     "delete_wckeys": "operator",
     "modify_jobs": "any",
     "fix_runaway_jobs": "operator",
+    # books of another slurmdbd
+    "import_associations": "admin",
+    "import_jobs": "admin",
 }
