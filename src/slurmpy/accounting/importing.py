@@ -139,9 +139,7 @@ def _counts(connection: sa.Connection, cluster: str, items: Iterable[Mapping[str
     return len(indexes), int(connection.execute(steps).scalar() or 0)
 
 
-def _suspensions(
-    connection: sa.Connection, cluster: str, items: Iterable[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+def _suspensions(connection: sa.Connection, cluster: str, items: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """sacct tells how long a job was suspended in all, not when: one stretch that long, from its start on.
 
     Where the books have stretches of the job already, the true ones or those of an earlier import, these stay unless

@@ -1,7 +1,7 @@
 """What ``sacctmgr dump`` of another cluster wrote, as the requests that put it into these books.
 
-The same reading as ``sacctmgr load``'s, except that QOS and TRES which are not here yet are made, and that all of a file
-is one request, carried out as a whole or not at all.
+The same reading as ``sacctmgr load``'s, except that QOS and TRES which are not here yet are made, and that all of a
+file is one request, carried out as a whole or not at all.
 """
 
 from __future__ import annotations

@@ -379,9 +379,8 @@ class Reader:
 
     def _cells(self, text: str, line: int) -> list[str] | BadRow:
         cells = text.split(self.delimiter)
-        if self.trailing:
-            if cells.pop():
-                return BadRow(line, "no delimiter at its end, where the header has one")
+        if self.trailing and cells.pop():
+            return BadRow(line, "no delimiter at its end, where the header has one")
         if len(cells) == len(self.columns):
             return cells
         found = self._fit(cells)
@@ -540,4 +539,3 @@ def read(lines: Iterable[str], delimiter: str = "|", cluster: str = "") -> Itera
             yield error
             continue
         yield line, where, item
-

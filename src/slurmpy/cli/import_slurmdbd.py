@@ -79,7 +79,9 @@ class Bar:
         if sys.stderr.isatty() and total:
             import click
 
-            self._bar = click.progressbar(length=total, label=label, file=sys.stderr, update_min_steps=max(1, total // 200))
+            self._bar = click.progressbar(
+                length=total, label=label, file=sys.stderr, update_min_steps=max(1, total // 200)
+            )
         self._at = 0
 
     def __enter__(self) -> Bar:
@@ -185,7 +187,8 @@ def _jobs(file: File, cluster: Cluster, name: str, delimiter: str, dry_run: bool
 
 def _portions(file: File, name: str, delimiter: str, bar: Bar) -> Iterator[tuple[str, list[Any]]]:
     """(cluster, items) to send together: a job and its steps are never parted."""
-    where, items = "", []
+    where = ""
+    items: list[Any] = []
     for found in import_sacct.read(file.lines(bar.to), delimiter, name.lower()):
         if isinstance(found, import_sacct.BadRow):
             raise Stop(1, err=line(NAME, f"{file.name}: it changed while it was read"))

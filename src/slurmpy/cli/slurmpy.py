@@ -180,7 +180,9 @@ def logs(daemon: str | None, follow: bool, lines: int) -> None:
 @cli.command("import-slurmdbd")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--cluster", "-M", metavar="NAME", default="", help="Import as this cluster, whatever the files call it.")
-@click.option("--delimiter", metavar="TEXT", default="|", show_default=True, help="What stands between sacct's columns.")
+@click.option(
+    "--delimiter", metavar="TEXT", default="|", show_default=True, help="What stands between sacct's columns."
+)
 @click.option("--dry-run", is_flag=True, help="Check the files and say what would be done, but change nothing.")
 def import_slurmdbd(files: tuple[str, ...], cluster: str, delimiter: str, dry_run: bool) -> None:
     """Take over the books of another Slurm cluster, real ones too.
