@@ -476,11 +476,12 @@ complete -c sreport -l local -d 'This cluster only, even if it is in a federatio
 complete -c sreport -s n -l noheader -d 'No headers'
 complete -c sreport -s p -l parsable -d 'Fields between bars, one at the end of the line too'
 complete -c sreport -s P -l parsable2 -d 'Fields between bars, none at the end of the line'
-complete -c sreport -s Q -l quiet -d 'Nothing but reports and errors'
-complete -c sreport -s s -l sort -d 'Sort users by usage (t) or name' -x
-complete -c sreport -s t -l time -d 'Unit of usage: Seconds, Minutes, Hours, Percent, SecPer, MinPer, HourPer (minutes)' -x
+complete -c sreport -s Q -l quiet -d 'Nothing but reports and errors; there is nothing else without -v either'
+complete -c sreport -s t -l time -d 'Unit of usage: Seconds, Minutes, Hours, Percent, SecPer, MinPer, HourPer (minutes)' -x -a 'Seconds Minutes Hours Percent SecPer MinPer HourPer'
 complete -c sreport -s T -l tres -d 'These TRES instead of CPUs, or ALL' -x
-complete -c sreport -s v -l verbose -d 'Say more'
+complete -c sreport -s v -l verbose -d 'Tell on standard error what slurmdbd is asked, and how long it took'
+complete -c sreport -l html -d 'Write the report as a page with charts and the table, which needs nothing from the network' -r
+complete -c sreport -l plot -d 'Draw the report in the terminal instead of printing the table'
 complete -c sreport -s h -l help -d 'Show this help and exit'
 complete -c sreport -l usage -d 'Show the short usage message and exit'
 complete -c sreport -s V -l version -d 'Show the release of Slurm and exit'

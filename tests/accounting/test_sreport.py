@@ -97,9 +97,10 @@ def test_usage_of_a_user(dbd: Slurmdbd) -> None:
     assert (code, err) == (0, "")
     assert out.startswith("ref|root|")
     assert out.endswith("|root|10|0\n")
-    out = dbd.run(sreport, ("-n", "-P", "-t", "seconds", "cluster", "account", *stretch, "format=account,login,used"))[
-        1
-    ]
+    out = dbd.run(
+        sreport,
+        ("-n", "-P", "-t", "seconds", "cluster", "accountutilizationbyuser", *stretch, "format=account,login,used"),
+    )[1]
     assert out == "root||10\nroot|root|10\n"
     out = dbd.run(sreport, ("-n", "-P", "-t", "seconds", "job", "sizesbyaccount", *stretch, "grouping=1,2"))[1]
     assert out == "ref|root|0|10|0|1|100.00%\n"

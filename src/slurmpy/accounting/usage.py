@@ -2,7 +2,7 @@
 whole.
 
 `Tally` is pure: jobs, node events and reservations go in, sums come out. Times count in full seconds; a suspended job
-uses nothing while it is suspended.
+uses no CPUs while it is suspended, but keeps everything else, as real slurmdbd has it.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class Tally:
         """One job: `who` is (cluster, account, user, wckey, qos)."""
         if start:
             last = end or self.now
-            seconds = overlap(start, last, self.start, self.end)
+            seconds = running = overlap(start, last, self.start, self.end)
             for first, until in suspended:
-                seconds -= overlap(first, min(until or self.now, last), self.start, self.end)
+                running -= overlap(first, min(until or self.now, last), self.start, self.end)
             if seconds > 0:
                 sums = self.used.setdefault(who, {})
                 for name, count in tres_text.parse(allocated).items():
-                    sums[name] = sums.get(name, 0) + count * seconds
+                    sums[name] = sums.get(name, 0) + count * (running if name == "cpu" else seconds)
         if eligible:
             waited = overlap(eligible, start or end or self.now, self.start, self.end)
             self.planned[who[0]] = self.planned.get(who[0], 0) + waited * cpus
@@ -112,7 +112,7 @@ def _jobs(connection: Any, start: int, end: int, where: Mapping[str, Any]) -> It
     job = schema.jobs.c
     columns = (
         job.db_index, job.cluster, job.account, job.user_name, job.wckey, job.qos, job.eligible_time, job.start_time,
-        job.end_time, job.tres_allocated, job.required_cpus, job.alloc_cpus,
+        job.end_time, job.tres_allocated, job.required_cpus, job.alloc_cpus, job.nodes,
     )  # fmt: skip
     statement = sa.select(*columns).where(
         job.eligible_time < end, job.eligible_time > 0, sa.or_(job.end_time == 0, job.end_time > start)
@@ -154,7 +154,7 @@ def collect(connection: Any, start: int, end: int, now: int, where: Mapping[str,
     tally = Tally(start, end, now)
     suspended = _suspensions(connection, start, end)
     for row in _jobs(connection, start, end, where):
-        who = (row.cluster, row.account, row.user_name, row.wckey.removeprefix("*"), row.qos)
+        who = (row.cluster, row.account, row.user_name, row.wckey, row.qos)
         cpus = row.alloc_cpus or row.required_cpus
         stretches = suspended.get(row.db_index, ())
         tally.job(who, row.eligible_time, row.start_time, row.end_time, row.tres_allocated, cpus, stretches)
@@ -188,15 +188,19 @@ async def usage(service: Service, peer: Peer, args: dict[str, Any]) -> dict[str,
 
 
 async def job_sizes(service: Service, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
-    """The same filters -> ``jobs``: (cluster, account, wckey, {TRES allocated}, seconds in the stretch)."""
+    """The same filters, and ``nodes`` (names) of which a job had one -> ``jobs``: (cluster, account, wckey,
+    {TRES allocated}, seconds in the stretch)."""
     start, end, now = int(args["start"]), int(args["end"]), int(time.time())
     where = {name: value for name, value in args.items() if name not in ("start", "end")}
+    nodes = frozenset(str(name) for name in where.get("nodes") or ())
 
     def work(connection: Any) -> list[tuple[Any, ...]]:
+        from slurmpy.core import hostlist
+
         suspended = _suspensions(connection, start, end)
         found = []
         for row in _jobs(connection, start, end, where):
-            if not row.start_time:
+            if not row.start_time or (nodes and nodes.isdisjoint(hostlist.expand(row.nodes))):
                 continue
             last = row.end_time or now
             seconds = overlap(row.start_time, last, start, end)
@@ -204,7 +208,7 @@ async def job_sizes(service: Service, peer: Peer, args: dict[str, Any]) -> dict[
                 seconds -= overlap(first, min(until or now, last), start, end)
             if seconds > 0 or row.start_time < end:
                 found.append(
-                    (row.cluster, row.account, row.wckey.removeprefix("*"), dict(tres_text.parse(row.tres_allocated)),
+                    (row.cluster, row.account, row.wckey, dict(tres_text.parse(row.tres_allocated)),
                      max(0, seconds))
                 )  # fmt: skip
         return found

@@ -1,11 +1,9 @@
-"""sreport's reports: conditions and fields of each, rows from slurmdbd, tables."""
+"""sreport's reports: rows out of what slurmdbd tells of usage."""
 
 from __future__ import annotations
 
-import sys
-import time
-
-from .sacctmgr_words import Word, find, is_set, is_where, names
+from .sreport_request import Request
+from .sreport_table import Amount, Report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,57 +13,6 @@ if TYPE_CHECKING:
     from .sreport import Session
 
     Row = dict[str, Any]
-
-#: a field: (name, header, width, key of the row); the width grows for shares ("share" of `_AMOUNTS`)
-Field = tuple[str, str, int, str]
-
-_CLUSTER = ("Cluster", "Cluster", 9, "cluster")
-_ACCOUNT = ("Account", "Account", 15, "account")
-_LOGIN = ("Login", "Login", 9, "user")
-_PROPER = ("Proper", "Proper Name", 15, "proper")
-_USED = ("Used", "Used", 8, "used")
-_ENERGY = ("Energy", "Energy", 8, "energy")
-_TRES = ("TresName", "TRES Name", 14, "tres")
-_WCKEY = ("WCKey", "WCKey", 15, "wckey")
-
-#: keys of amounts: their columns are wider where a share stands beside the amount
-_AMOUNTS = ("used", "energy", "allocated", "down", "planned_down", "idle", "planned", "reported", "over")
-
-FIELDS: dict[str, tuple[Field, ...]] = {
-    "AccountUtilizationByUser": (_CLUSTER, _ACCOUNT, _LOGIN, _PROPER, _TRES, _USED, _ENERGY),
-    "AccountUtilizationByQOS": (_CLUSTER, _ACCOUNT, ("QOS", "QOS", 9, "qos"), _TRES, _USED, _ENERGY),
-    "UserUtilizationByAccount": (_CLUSTER, _LOGIN, _PROPER, _ACCOUNT, _TRES, _USED, _ENERGY),
-    "UserUtilizationByWckey": (_CLUSTER, _LOGIN, _PROPER, _WCKEY, _TRES, _USED),
-    "WCKeyUtilizationByUser": (_CLUSTER, _WCKEY, _LOGIN, _PROPER, _TRES, _USED),
-    "TopUsage": (_CLUSTER, _LOGIN, _PROPER, _ACCOUNT, _TRES, _USED, _ENERGY),
-    "cluster Utilization": (
-        _CLUSTER,
-        _TRES,
-        ("Allocated", "Allocated", 8, "allocated"),
-        ("Down", "Down", 8, "down"),
-        ("PlannedDown", "Planned", 8, "planned_down"),
-        ("Idle", "Idle", 8, "idle"),
-        ("Planned", "Planned", 8, "planned"),
-        ("Reported", "Reported", 8, "reported"),
-        ("OverCommited", "Over", 9, "over"),
-        ("TresCount", "TRES Count", 10, "count"),
-    ),
-    "reservation Utilization": (
-        _CLUSTER,
-        ("Name", "Name", 9, "name"),
-        ("Start", "Start", 19, "start"),
-        ("End", "End", 19, "end"),
-        _TRES,
-        ("Allocated", "Allocated", 20, "allocated"),
-        ("Idle", "Idle", 20, "idle"),
-        ("Associations", "Associations", 15, "associations"),
-        ("Flags", "Flags", 20, "flags"),
-        ("Nodes", "Nodes", 15, "nodes"),
-        ("ReservationId", "Id", 8, "id"),
-    ),
-}
-#: fields that are not printed unless asked for
-_HIDDEN = ("OverCommited", "TresCount", "Associations", "Flags", "Nodes", "ReservationId")
 
 TITLES = {
     "AccountUtilizationByUser": "Cluster/Account/User Utilization",
@@ -79,204 +26,22 @@ TITLES = {
     "SizesByAccountAndWcKey": "Job Sizes",
     "SizesByWckey": "Job Sizes by Wckey",
 }
-
-#: keyword: (filter, whether a list of names)
-_CONDITIONS = {
-    "Accounts": "accounts",
-    "Clusters": "clusters",
-    "End": "end",
-    "Format": "format",
-    "GID": "groups",
-    "Grouping": "grouping",
-    "Jobs": "jobs",
-    "Names": "names",
-    "Nodes": "nodes",
-    "Partitions": "partitions",
-    "QOS": "qos",
-    "Start": "start",
-    "TopCount": "top",
-    "Users": "users",
-    "WCKeys": "wckeys",
-}
-_FLAGS = ("All_Clusters", "AcctAsParent", "FlatView", "Group", "PrintJobCount", "Tree")
+UTILIZATION = ("allocated", "down", "planned_down", "idle", "planned", "reported", "over")
 
 
-class Request:
-    """SPECS of a report: the stretch of time in full hours, filters, fields."""
-
-    def __init__(self, session: Session, argv: Sequence[str]) -> None:
-        self.session = session
-        self.where: dict[str, tuple[Any, ...]] = {}
-        self.format = ""
-        self.flags: set[str] = set()
-        self.top = 10
-        self.grouping: list[int] | None = [50, 250, 500, 1000]
-        self.failed = False
-        start = end = None
-        for text in argv:
-            if is_where(text) or is_set(text):
-                continue
-            word = Word(text)
-            if not word.key:
-                flag = find(_FLAGS, word.value)
-                if flag is None:
-                    self._unknown(text)
-                else:
-                    self.flags.add(flag)
-                continue
-            name = _CONDITIONS.get(find(_CONDITIONS, word.key) or "")
-            if name is None:
-                self._unknown(text)
-            elif name in ("start", "end"):
-                moment = self._time(word.value)
-                start, end = (moment, end) if name == "start" else (start, moment)
-            elif name == "format":
-                self.format = word.value
-            elif name == "top":
-                self.top = int(word.value) if word.value.isdecimal() else 10
-            elif name == "grouping":
-                self.grouping = self._groups(word.value)
-            elif name in ("groups", "jobs"):
-                self.where[name] = tuple(int(one) for one in names(word.value) if one.isdecimal())
-            else:
-                self.where[name] = names(word.value)
-        self.start, self.end = self._full_hours(start, end)
-        if "clusters" not in self.where:
-            named = session.parsed.get("cluster")
-            if named:
-                self.where["clusters"] = names(named)
-            elif "All_Clusters" not in self.flags and "all_clusters" not in session.parsed:
-                self.where["clusters"] = (str(session.cluster.conf.ClusterName).lower(),)
-
-    def _unknown(self, text: str) -> None:
-        sys.stdout.flush()
-        sys.stderr.write(f" Unknown condition: {text}\nUse keyword set to modify value\n")
-        self.failed = True
-
-    def _time(self, text: str) -> int | None:
-        from ..core.times import parse_time
-
-        try:
-            return parse_time(text, self.session.now, past=True)
-        except ValueError as error:
-            sys.stderr.write(f"{error}\n")
-            return None
-
-    @staticmethod
-    def _groups(text: str) -> list[int] | None:
-        if text.lower().startswith("ind"):
-            return None
-        return sorted({int(one) for one in names(text) if one.isdecimal() and int(one) > 0}) or [50, 250, 500, 1000]
-
-    def _full_hours(self, start: int | None, end: int | None) -> tuple[int, int]:
-        """As Slurm rolls up by the hour: yesterday, or the times given cut down to full hours."""
-        local = time.localtime(self.session.now)
-        midnight = int(time.mktime((*local[:3], 0, 0, 0, 0, 0, -1)))
-        yesterday = int(time.mktime((local[0], local[1], local[2] - 1, 0, 0, 0, 0, 0, -1)))
-        first = yesterday if start is None else _hour(start)
-        last = midnight if end is None else _hour(min(end, self.session.now))
-        return first, last if last > first else first + 3600
-
-    def args(self) -> Row:
-        found = {name: value for name, value in self.where.items() if name not in ("accounts", "names", "nodes", "qos")}
-        return {**found, "start": self.start, "end": self.end}
-
-
-def _hour(moment: int) -> int:
-    local = time.localtime(moment)
-    return int(time.mktime((*local[:4], 0, 0, 0, 0, -1)))
-
-
-def show(session: Session, kind: str, report: str, argv: Sequence[str]) -> int:
-    """Prints a report; returns the exit code."""
-    request = Request(session, argv)
+def make(session: Session, kind: str, report: str, argv: Sequence[str]) -> Report:
+    """The report with its rows. Raises Stop and SlurmError."""
+    request = Request(session, kind, report, argv)
     key = f"{kind} {report}" if report == "Utilization" else report
     if kind == "job":
-        from .sreport_sizes import show as show_sizes
+        from .sreport_sizes import make as make_sizes
 
-        return show_sizes(session, report, request)
-    title = TITLES.get(key) or f"Top {request.top} Users"
-    of_time = key not in ("cluster Utilization", "reservation Utilization")
+        return make_sizes(session, report, request)
+    title = TITLES.get(key) or f"Top {'ALL' if request.top < 0 else request.top} Users"
     what = "TRES " if session.tres_given or kind == "reservation" else "CPU "
-    heading(session, request, title, f"Usage reported in {session.usage_title(what)}", of_time)
-    try:
-        fields = _fields(session, key, request)
-    except ValueError as error:
-        session.write("\n\n" if session.separator is None else "\n")
-        sys.stdout.flush()
-        sys.stderr.write(f" Unknown field '{error}'\n")
-        return 1
-    if not session.noheader or session.separator is not None:
-        header(session, fields)
-    for row in _ROWS[key](session, request):
-        print_row(session, fields, row)
-    return 1 if request.failed else 0
-
-
-def heading(session: Session, request: Request, title: str, unit: str, with_seconds: bool) -> None:
-    if session.noheader:
-        return
-    from ..core.times import format_time
-
-    rule = "-" * 80
-    stretch = f"{format_time(request.start)} - {format_time(request.end - 1)}"
-    seconds = f" ({request.end - request.start} secs)" if with_seconds else ""
-    session.write(f"{rule}\n{title} {stretch}{seconds}\n{unit}\n{rule}\n")
-
-
-def _fields(session: Session, key: str, request: Request) -> list[Field]:
-    table = FIELDS[key]
-    if request.format:
-        chosen = []
-        for part in request.format.split(","):
-            name, percent, width = part.strip().partition("%")
-            if not name:
-                continue
-            field = next((one for one in table if one[0].lower().startswith(name.lower())), None)
-            if field is None:
-                raise ValueError(name)
-            size = int(width) if percent and width.lstrip("-").isdecimal() else field[2]
-            chosen.append((field[0], field[1], size, field[3]))
-        return chosen
-    chosen = [field for field in table if field[0] not in _HIDDEN]
-    if key.startswith("reservation"):
-        pass
-    elif session.tres_given:
-        chosen = [field for field in chosen if field[3] != "energy"]
-    else:
-        chosen = [field for field in chosen if field[3] != "tres"]
-    if "Tree" in request.flags:
-        chosen = [(f[0], f[1], -20, f[3]) if f[3] == "account" else f for f in chosen]
-    if session.share:
-        chosen = [(f[0], f[1], f[2] + 9, f[3]) if f[3] in _AMOUNTS else f for f in chosen]
-    return chosen
-
-
-def header(session: Session, fields: Sequence[Field]) -> None:
-    if session.noheader:
-        return
-    if session.separator is not None:
-        names_ = [field[1] for field in fields]
-        session.write(session.separator.join(names_) + (session.separator if session.trailing else "") + "\n")
-        return
-    session.write("".join(_cell(field[1][: abs(field[2])], field[2]) for field in fields) + "\n")
-    session.write("".join("-" * abs(field[2]) + " " for field in fields) + "\n")
-
-
-def _cell(text: str, width: int) -> str:
-    return (text.ljust(-width) if width < 0 else text.rjust(width)) + " "
-
-
-def print_row(session: Session, fields: Sequence[Field], row: Row) -> None:
-    values = [str(row.get(field[3], "")) for field in fields]
-    if session.separator is not None:
-        session.write(session.separator.join(values) + (session.separator if session.trailing else "") + "\n")
-        return
-    cells = []
-    for field, value in zip(fields, values, strict=True):
-        width = abs(field[2])
-        cells.append(_cell(value[: width - 1] + "+" if len(value) > width else value, field[2]))
-    session.write("".join(cells) + "\n")
+    made = Report(session, request, key, title, [f"Usage reported in {session.usage_title(what)}"])
+    made.rows = list(_ROWS[key](session, request))
+    return made
 
 
 # ---- rows
@@ -297,13 +62,11 @@ def _usage_rows(
 ) -> Iterable[Row]:
     cluster = columns["cluster"]
     for tres in session.tres:
-        if tres == "energy" and tres not in sums:
-            continue
         yield {
             **columns,
             "tres": tres,
-            "used": session.amount(sums.get(tres, 0), totals.get((cluster, tres), 0)),
-            "energy": session.amount(sums.get("energy", 0), totals.get((cluster, "energy"), 0)),
+            "used": Amount(sums.get(tres, 0), totals.get((cluster, tres), 0)),
+            "energy": Amount(sums.get("energy", 0), totals.get((cluster, "energy"), 0)),
         }
 
 
@@ -312,65 +75,65 @@ def proper_name(user: str) -> str:
 
     try:
         return pwd.getpwnam(user).pw_gecos.partition(",")[0]
-    except KeyError:
+    except (KeyError, ValueError):
         return ""
 
 
-def _account_by_user(session: Session, request: Request) -> Iterable[Row]:
-    answer = session.call("usage", request.args())
-    totals = _totals(answer)
-    own: dict[tuple[str, str], dict[str, dict[str, int]]] = {}
-    for cluster, account, user, _, _, sums in answer["used"]:
-        _add(own.setdefault((cluster, account), {}).setdefault(user, {}), sums)
+def _accounts(session: Session, request: Request) -> list[Row]:
+    """The associations of accounts, in the order of the tree."""
     clusters = request.where.get("clusters", ())
-    tree = session.query("associations", {"clusters": clusters, "no_users": True} if clusters else {"no_users": True})
-    wanted = request.where.get("accounts")
-    users_wanted = request.where.get("users")
-    for assoc in tree.dicts():
-        cluster, account, lineage = assoc["cluster"], assoc["account"], assoc["lineage"]
-        if wanted and account not in wanted:
-            continue
-        below = {row["account"] for row in tree.dicts() if row["cluster"] == cluster and
-                 (row["lineage"].startswith(lineage) or account == "root")}  # fmt: skip
-        total: dict[str, int] = {}
-        for (where, name), users in own.items():
-            if where == cluster and name in below:
-                for sums in users.values():
-                    _add(total, sums)
-        if not any(total.values()):
-            continue
-        depth = len([part for part in lineage.split("/") if part])
-        shown = " " * depth + account if "Tree" in request.flags else account
-        if not users_wanted:
-            yield from _usage_rows(session, totals, total, cluster=cluster, account=shown, user="", proper="")
-        for user, sums in sorted(own.get((cluster, account), {}).items()):
-            if users_wanted and user not in users_wanted:
-                continue
-            inner = " " * (depth + 1) + account if "Tree" in request.flags else account
-            yield from _usage_rows(
-                session, totals, sums, cluster=cluster, account=inner, user=user, proper=proper_name(user)
-            )
+    where: Row = {"no_users": True, **({"clusters": clusters} if clusters else {})}
+    return list(session.query("associations", where).dicts())
 
 
-def _grouped(*keys: int) -> Callable[[Session, Request], Iterable[Row]]:
-    """Rows of usage summed by the given columns of (cluster, account, user, wckey, qos)."""
-    labels = ("cluster", "account", "user", "wckey", "qos")
+def _by_account(column: int) -> Callable[[Session, Request], Iterable[Row]]:
+    """Rows of accounts, of all below them, and of the users in each (or of accounts by QOS)."""
 
     def rows(session: Session, request: Request) -> Iterable[Row]:
         answer = session.call("usage", request.args())
         totals = _totals(answer)
-        found: dict[tuple[str, ...], dict[str, int]] = {}
+        own: dict[tuple[str, str], dict[str, dict[str, int]]] = {}
         for *who, sums in answer["used"]:
-            if _left_out(request, who):
+            if request.where.get("qos") and who[4] not in request.where["qos"]:
                 continue
-            _add(found.setdefault(tuple(who[key] for key in keys), {}), sums)
-        for who_, sums in sorted(found.items()):
-            columns = {labels[key]: value for key, value in zip(keys, who_, strict=True)}
-            if "user" in columns:
-                columns["proper"] = proper_name(columns["user"])
-            yield from _usage_rows(session, totals, sums, **columns)
+            _add(own.setdefault((who[0], who[1]), {}).setdefault(who[column], {}), sums)
+        order = _qos_order(session) if column == 4 else {}
+        tree = _accounts(session, request)
+        wanted, users_wanted = request.where.get("accounts"), request.where.get("users")
+        for assoc in tree:
+            cluster, account, lineage = assoc["cluster"], assoc["account"], assoc["lineage"]
+            path = [part for part in lineage.split("/") if part]
+            if wanted and not {account, *path} & set(wanted):
+                continue
+            total: dict[str, dict[str, int]] = {}
+            for below in tree:
+                if below["cluster"] != cluster or not (account == "root" or below["lineage"].startswith(lineage)):
+                    continue
+                for name, sums in own.get((cluster, below["account"]), {}).items():
+                    _add(total.setdefault(name if column == 4 else "", {}), sums)
+            tree_asked, depth = "Tree" in request.flags, len([part for part in path if part != "root"])
+            shown = " " * depth + account if tree_asked else account
+            if column == 4:
+                for name in sorted(total, key=lambda name: (order.get(name, 1 << 30), name)):
+                    if any(total[name].values()):
+                        yield from _usage_rows(session, totals, total[name], cluster=cluster, account=shown, qos=name)
+                continue
+            if not any(total.get("", {}).values()):
+                continue
+            if not users_wanted:
+                yield from _usage_rows(session, totals, total[""], cluster=cluster, account=shown, user="", proper="")
+            inner = " " * (depth + 1) + account if tree_asked else account
+            for user, sums in sorted(own.get((cluster, account), {}).items()):
+                if users_wanted and user not in users_wanted:
+                    continue
+                names = {"user": user, "proper": proper_name(user)}
+                yield from _usage_rows(session, totals, sums, cluster=cluster, account=inner, **names)
 
     return rows
+
+
+def _qos_order(session: Session) -> dict[str, int]:
+    return {row[1]: row[0] for row in session.query("qos", {}, ("id", "name")).rows}
 
 
 def _left_out(request: Request, who: Sequence[str]) -> bool:
@@ -380,78 +143,172 @@ def _left_out(request: Request, who: Sequence[str]) -> bool:
     )
 
 
+_LABELS = ("cluster", "account", "user", "wckey", "qos")
+
+
+def _sums(answer: Row, request: Request, keys: Sequence[int]) -> dict[tuple[str, ...], dict[str, int]]:
+    """Usage summed by the given columns of (cluster, account, user, wckey, qos)."""
+    found: dict[tuple[str, ...], dict[str, int]] = {}
+    for *who, sums in answer["used"]:
+        if not _left_out(request, who):
+            _add(found.setdefault(tuple(who[key] for key in keys), {}), sums)
+    return found
+
+
+def _by_usage(*keys: int) -> Callable[[Session, Request], Iterable[Row]]:
+    """Rows by the given columns, who used most first."""
+
+    def rows(session: Session, request: Request) -> Iterable[Row]:
+        answer = session.call("usage", request.args())
+        totals, found = _totals(answer), _sums(answer, request, keys)
+        first = session.tres[0]
+        for who in sorted(found, key=lambda who: (-found[who].get(first, 0), who)):
+            columns = {_LABELS[key]: value for key, value in zip(keys, who, strict=True)}
+            columns["proper"] = proper_name(columns["user"])
+            yield from _usage_rows(session, totals, found[who], **columns)
+
+    return rows
+
+
+def _by_wckey(session: Session, request: Request) -> Iterable[Row]:
+    answer = session.call("usage", request.args())
+    totals, found = _totals(answer), _sums(answer, request, (0, 3, 2))
+    whole = _sums(answer, request, (0, 3))
+    for (cluster, wckey), total in sorted(whole.items()):
+        yield from _usage_rows(session, totals, total, cluster=cluster, wckey=wckey, user="", proper="")
+        for who in sorted(key for key in found if key[:2] == (cluster, wckey)):
+            names = {"user": who[2], "proper": proper_name(who[2])}
+            yield from _usage_rows(session, totals, found[who], cluster=cluster, wckey=wckey, **names)
+
+
 def _top(session: Session, request: Request) -> Iterable[Row]:
     answer = session.call("usage", request.args())
-    totals = _totals(answer)
-    found: dict[tuple[str, str], dict[str, int]] = {}
-    accounts: dict[tuple[str, str], dict[str, dict[str, int]]] = {}
-    for *who, sums in answer["used"]:
-        if _left_out(request, who):
-            continue
-        key = (who[0], who[2])
-        _add(found.setdefault(key, {}), sums)
-        _add(accounts.setdefault(key, {}).setdefault(who[1], {}), sums)
-    by_usage = sorted(found, key=lambda key: -found[key].get(session.tres[0], 0))[: request.top]
-    for key in by_usage:
-        cluster, user = key
-        if "Group" in request.flags:
-            groups = {",".join(sorted(accounts[key])): found[key]}
-        else:
-            groups = dict(sorted(accounts[key].items()))
-        for account, sums in groups.items():
-            yield from _usage_rows(
-                session, totals, sums, cluster=cluster, user=user, proper=proper_name(user), account=account
-            )
+    totals, found = _totals(answer), _sums(answer, request, (0, 2, 1))
+    accounts: dict[tuple[str, ...], str] = {}
+    if "Group" in request.flags:
+        place = {(row["cluster"], row["account"]): at for at, row in enumerate(_accounts(session, request))}
+        grouped: dict[tuple[str, ...], dict[str, int]] = {}
+        for who in sorted(found, key=lambda who: (place.get((who[0], who[2]), 1 << 30), who)):
+            _add(grouped.setdefault(who[:2], {}), found[who])
+            accounts[who[:2]] = f"{accounts[who[:2]]}, {who[2]}" if who[:2] in accounts else who[2]
+        found = grouped
+    first = session.tres[0]
+    ordered = sorted(found, key=lambda who: (-found[who].get(first, 0), who))
+    for who in ordered if request.top < 0 else ordered[: max(1, request.top)]:  # of none Slurm shows one
+        names = {"user": who[1], "proper": proper_name(who[1]), "account": accounts.get(who) or who[-1]}
+        yield from _usage_rows(session, totals, found[who], cluster=who[0], **names)
 
 
-def _utilization(session: Session, request: Request) -> Iterable[Row]:
-    for row in session.call("usage", request.args())["utilization"]:
-        if row["tres"] not in session.tres:
-            continue
-        total = row["reported"]
-        shown = {name: session.amount(row[name], total) for name in _AMOUNTS if name in row}
-        seconds = max(1, request.end - request.start)
-        yield {"cluster": row["cluster"], "tres": row["tres"], "count": total // seconds, **shown}
+def tres_counts(session: Session) -> dict[tuple[str, str], int]:
+    """(cluster, TRES): how many of it the cluster has; asked once for all of a report's periods."""
+    from ..core import tres
+
+    if session.tres_counts is None:
+        session.tres_counts = {
+            (name, of): count
+            for name, text in session.query("clusters", {}, ("name", "tres")).rows
+            for of, count in tres.parse(text).items()
+        }
+    return session.tres_counts
+
+
+def utilization(session: Session, request: Request, start: int | None = None, end: int | None = None) -> list[Row]:
+    """Rows of clusters and TRES for the stretch, or a part of it."""
+    answer = {
+        (row["cluster"], row["tres"]): row for row in session.call("usage", request.args(start, end))["utilization"]
+    }
+    seconds = max(1, (request.end if end is None else end) - (request.start if start is None else start))
+    have = tres_counts(session)
+    rows = []
+    for cluster in dict.fromkeys(cluster for cluster, _ in answer):
+        for tres in session.tres:
+            row = answer.get((cluster, tres), {"reported": 0})
+            whole = row["reported"]
+            count = have.get((cluster, tres)) or whole // seconds
+            cells: Row = {name: Amount(row.get(name, 0), whole) for name in UTILIZATION}
+            cells["reported"] = Amount(whole, count * seconds)
+            energy = answer.get((cluster, "energy"), {}).get("allocated", 0)
+            rows.append({"cluster": cluster, "tres": tres, "count": count, "energy": Amount(energy, 0), **cells})
+    return rows
 
 
 def _reservations(session: Session, request: Request) -> Iterable[Row]:
     from ..core import tres
-    from ..core.times import format_time
+    from ..core.hostlist import expand
+    from ..core.times import format_duration, format_time
 
     where: Row = {"start": request.start, "end": request.end}
     for name in ("clusters", "names"):
         if request.where.get(name):
             where[name] = request.where[name]
-    for row in session.query("reservations", where).dicts():
-        first = max(row["start_time"], request.start)
-        last = min(row["end_time"] or request.end, request.end)
+    found = list(session.query("reservations", where).dicts())
+    if request.where.get("nodes"):
+        asked = set(request.where["nodes"])
+        found = [row for row in found if asked & set(expand(row["nodes"]))]
+    used = _used_in(session, found)
+    for row in sorted(found, key=lambda row: (row["cluster"], row["start_time"], row["id"])):
+        wall = max(0, (row["end_time"] or session.now) - row["start_time"])
         counts = tres.parse(row["tres"])
-        idle = min(int(row["unused_wall"]), max(0, last - first))
         for name in session.tres:
-            total = counts.get(name, 0) * max(0, last - first)
-            unused = counts.get(name, 0) * idle
+            if name not in counts:
+                continue
+            total = counts[name] * wall
+            taken = min(total, used.get((row["cluster"], row["id"], row["start_time"]), {}).get(name, 0))
             yield {
                 "cluster": row["cluster"],
                 "name": row["name"],
                 "start": format_time(row["start_time"]),
                 "end": format_time(row["end_time"]),
                 "tres": name,
-                "allocated": session.amount(total - unused, total),
-                "idle": session.amount(unused, total),
+                "allocated": Amount(taken, total),
+                "idle": Amount(total - taken, total),
                 "associations": row["associations"],
                 "flags": ",".join(row["flags"]),
                 "nodes": row["nodes"],
                 "id": row["id"],
+                "count": counts[name],
+                "time": format_duration(total),
+                "wall": format_duration(wall),
             }
 
 
+def _used_in(session: Session, reservations: list[Row]) -> dict[tuple[str, int, int], dict[str, int]]:
+    """(cluster, id, start) of each reservation: TRES seconds that its jobs had, from its start to its end."""
+    from ..core import tres
+
+    if not reservations:
+        return {}
+    fields = ("cluster", "reservation_id", "reservation_name", "start_time", "end_time", "suspended", "tres_allocated")
+    where = {
+        "reservations": tuple({row["name"] for row in reservations}),
+        "clusters": tuple({row["cluster"] for row in reservations}),
+        "start": min(row["start_time"] for row in reservations),
+        "end": max(row["end_time"] or session.now for row in reservations),
+        "all": True,
+        "duplicates": True,
+    }
+    sums: dict[tuple[str, int, int], dict[str, int]] = {}
+    for job in session.query("jobs", where, fields).dicts():
+        for row in reservations:
+            if job["cluster"] != row["cluster"] or job["reservation_name"] != row["name"] or not job["start_time"]:
+                continue
+            if job["reservation_id"] and job["reservation_id"] != row["id"]:
+                continue
+            first = max(job["start_time"], row["start_time"])
+            last = min(job["end_time"] or session.now, row["end_time"] or session.now)
+            seconds = max(0, last - first - job["suspended"])
+            one = sums.setdefault((row["cluster"], row["id"], row["start_time"]), {})
+            _add(one, {name: count * seconds for name, count in tres.parse(job["tres_allocated"]).items()})
+    return sums
+
+
 _ROWS: dict[str, Callable[[Session, Request], Iterable[Row]]] = {
-    "AccountUtilizationByUser": _account_by_user,
-    "AccountUtilizationByQOS": _grouped(0, 1, 4),
-    "UserUtilizationByAccount": _grouped(0, 2, 1),
-    "UserUtilizationByWckey": _grouped(0, 2, 3),
-    "WCKeyUtilizationByUser": _grouped(0, 3, 2),
+    "AccountUtilizationByUser": _by_account(2),
+    "AccountUtilizationByQOS": _by_account(4),
+    "UserUtilizationByAccount": _by_usage(0, 2, 1),
+    "UserUtilizationByWckey": _by_usage(0, 2, 3),
+    "WCKeyUtilizationByUser": _by_wckey,
     "TopUsage": _top,
-    "cluster Utilization": _utilization,
+    "cluster Utilization": utilization,
     "reservation Utilization": _reservations,
 }

@@ -1,9 +1,10 @@
-"""``sreport job Sizes...``: usage by the size of the jobs, for each account or WCKey."""
+"""``sreport job Sizes...``: usage by the size of the jobs, in CPUs, for each account or WCKey."""
 
 from __future__ import annotations
 
 from .errors import Stop
-from .sreport_reports import TITLES, Field, Request, header, heading, print_row
+from .sreport_request import Request
+from .sreport_table import Amount, Field, Report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,92 +12,96 @@ if TYPE_CHECKING:
 
     from .sreport import Session
 
+_NO_LIMIT = 0xFFFFFFFF
 
-def show(session: Session, report: str, request: Request) -> int:
-    """Prints the report; returns the exit code."""
+
+def make(session: Session, report: str, request: Request) -> Report:
+    """The report with its rows. Raises Stop and SlurmError."""
+    from .sreport_reports import TITLES
+
     if len(session.tres) > 1:
         raise Stop(
             1, err=" Job report only supports a single --tres type.\n Generate a separate report for each TRES type.\n"
         )
-    unit = "Units are in number of jobs ran" if "PrintJobCount" in request.flags else (
-        f"Time reported in {session.usage_title('')}"
-    )  # fmt: skip
-    heading(session, request, TITLES[report], unit, True)
+    counted = "PrintJobCount" in request.flags
+    unit = "Units are in number of jobs ran" if counted else f"Time reported in {session.usage_title('')}"
     tres = session.tres[0]
-    jobs = [job for job in session.call("job_sizes", request.args())["jobs"] if not _left_out(request, job)]
-    groups = _groups(request, jobs, tres)
-    fields = _fields(session, report, groups, tres)
-    header(session, fields)
-    parents = _parents(session, request) if report != "SizesByWckey" else {}
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    everything: dict[str, int] = {}
-    for cluster, account, wckey, counts, seconds in jobs:
-        size = counts.get(tres, 0)
-        amount = 1 if "PrintJobCount" in request.flags else size * seconds
-        everything[cluster] = everything.get(cluster, 0) + amount
-        name = wckey if report == "SizesByWckey" else parents.get((cluster, account), account)
+    made = Report(
+        session, request, report, TITLES[report], [*([f"TRES type is {tres}"] if session.tres_given else []), unit]
+    )
+    places = _places(session, request) if report != "SizesByWckey" else None
+    jobs = []
+    for cluster, account, wckey, counts, seconds in session.call("job_sizes", request.args())["jobs"]:
+        name = wckey if places is None else places.get((cluster, account))
+        if name is None:
+            continue
         if report == "SizesByAccountAndWcKey":
             name = f"{name}:{wckey}"
-        row = rows.setdefault((cluster, name), {"sums": [0] * len(groups), "count": 0})
+        jobs.append((cluster, name, counts.get("cpu", 0), 1 if counted else counts.get(tres, 0) * seconds))
+    groups = _groups(request, [job[2] for job in jobs])
+    if not groups:
+        raise Stop(1, err=" We need a grouping list to set up the print.\n")
+    made.sizes = _columns(
+        session, groups, "TRES" if session.tres_given and tres != "cpu" else "CPUs", request.grouping is None
+    )
+    sums: dict[tuple[str, str], list[int]] = {}
+    for cluster, name, size, amount in jobs:
+        row = sums.setdefault((cluster, name), [0] * len(groups))
         for index, (low, high) in enumerate(groups):
-            if size >= low and (high is None or size <= high):
-                row["sums"][index] += amount
-                break
-        row["count"] += 1
-    for (cluster, name), row in sorted(rows.items()):
-        total = sum(row["sums"])
-        whole = everything[cluster]
-        cells: dict[str, Any] = {"cluster": cluster, "name": name, "count": row["count"]}
-        for index, amount in enumerate(row["sums"]):
-            counted = "PrintJobCount" in request.flags
-            cells[f"size{index}"] = str(amount) if counted else session.amount(amount, total)
-        cells["share"] = f"{100 * total / whole:.2f}%" if whole else "0.00%"
-        print_row(session, fields, cells)
-    return 1 if request.failed else 0
+            if low <= size <= high:
+                row[index] += amount
+    whole: dict[str, int] = {}
+    for (cluster, _), row in sums.items():
+        whole[cluster] = whole.get(cluster, 0) + sum(row)
+    for (cluster, name), row in sorted(sums.items()):
+        total = sum(row)
+        cells: dict[str, Any] = {f"size{index}": Amount(amount, total, counted) for index, amount in enumerate(row)}
+        # Slurm writes the whole's share of one second
+        cells["total"] = Amount(total, 1, counted)
+        cells["share"] = f"{100 * total / whole[cluster]:.2f}%" if whole[cluster] else "0.00%"
+        made.rows.append({"cluster": cluster, "account": name, **cells})
+    return made
 
 
-def _left_out(request: Request, job: tuple[Any, ...]) -> bool:
-    wanted = request.where.get("accounts", ())
-    return wanted is not None and bool(wanted) and "FlatView" in request.flags and job[1] not in wanted
-
-
-def _groups(request: Request, jobs: list[tuple[Any, ...]], tres: str) -> list[tuple[int, int | None]]:
-    """(smallest, largest or None) of each column."""
+def _groups(request: Request, sizes: list[int]) -> list[tuple[int, int]]:
+    """(smallest, largest) of each column, as the list says them, in whatever order."""
     if request.grouping is None:
-        sizes = sorted({job[3].get(tres, 0) for job in jobs})
-        return [(size, size) for size in sizes] or [(0, None)]
-    bounds = [0, *request.grouping]
-    inner: list[tuple[int, int | None]] = [(low, bounds[at + 1] - 1) for at, low in enumerate(bounds[:-1])]
-    return [*inner, (bounds[-1], None)]
+        return [(size, size) for size in sorted(set(sizes))]
+    groups, last = [], 0
+    for bound in request.grouping:
+        groups.append((last, bound - 1 if bound else _NO_LIMIT))
+        last = bound
+    return [*groups, (last, _NO_LIMIT)] if last else groups
 
 
-def _fields(session: Session, report: str, groups: list[tuple[int, int | None]], tres: str) -> list[Field]:
-    unit = "CPUs" if tres == "cpu" else f"{tres} TRES"
+def _columns(session: Session, groups: list[tuple[int, int]], unit: str, individual: bool) -> list[Field]:
     width = 20 if session.share else 13
-    fields: list[Field] = [("Cluster", "Cluster", 9, "cluster")]
-    if report == "SizesByWckey":
-        fields.append(("Wckey", "Wckey", 9, "name"))
-    elif report == "SizesByAccountAndWcKey":
-        fields.append(("Account", "Account", -20, "name"))
-    else:
-        fields.append(("Account", "Account", 9, "name"))
+    fields: list[Field] = []
     for index, (low, high) in enumerate(groups):
-        text = f">= {low} {unit}" if high is None else f"{low}-{high} {unit}" if low != high else f"{low} {unit}"
-        fields.append((f"size{index}", text, width, f"size{index}"))
-    return [*fields, ("Count", "Total Count", 11, "count"), ("Share", "% of cluster", 12, "share")]
+        last = index == len(groups) - 1 and index > 0 and high == _NO_LIMIT
+        text = f">= {low} {unit}" if last else f"{low} {unit}" if individual else f"{low}-{high} {unit}"
+        fields.append((f"size{index}", 1, text, width, f"size{index}"))
+    return [*fields, ("Count", 1, "Total Count", 11, "total"), ("Share", 1, "% of cluster", 12, "share")]
 
 
-def _parents(session: Session, request: Request) -> dict[tuple[str, str], str]:
-    """(cluster, account): the account under which its jobs are counted: the topmost ones, or those asked for."""
-    if "FlatView" in request.flags:
-        return {}
-    asked = request.where.get("accounts", ())
+def _places(session: Session, request: Request) -> dict[tuple[str, str], str]:
+    """(cluster, account): the account under which its jobs are counted; accounts that are not counted are left out.
+
+    root, or those asked for; with AcctAsParent their children; with FlatView each account by itself.
+    """
+    asked = set(request.where.get("accounts", ()))
+    flat, as_parent = "FlatView" in request.flags, "AcctAsParent" in request.flags
     found = {}
     for row in session.query("associations", {"no_users": True}).dicts():
-        path = [part for part in row["lineage"].split("/") if part] or ["root"]
-        chosen = next((name for name in reversed(path) if name in asked), None) if asked else None
-        if chosen is not None and "AcctAsParent" in request.flags:
-            after = path[path.index(chosen) + 1 :]
-            chosen = after[0] if after else chosen
-        found[row["cluster"], row["account"]] = chosen or path[0]
+        account = row["account"]
+        path = ["root", *(part for part in row["lineage"].split("/") if part and part != "root")]
+        if flat:
+            place = account if not asked or account in asked else None
+        else:
+            at = next((index for index, name in enumerate(path) if name in (asked or {"root"})), None)
+            if at is not None and as_parent:
+                at = at + 1 if at + 1 < len(path) else None
+            place = path[at] if at is not None else None
+        if place is not None:
+            found[row["cluster"], account] = place
     return found

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from ..command import Command, Option
 
+_FOR_PEOPLE = "For people"
+
 OPTIONS = (
     Option("--all_clusters", "-a", help="All clusters of the database instead of this one."),
-    Option("--cluster", "-M", "required", "CLUSTERS", "These clusters (comma-separated)."),
-    Option("--federation", help="The clusters of the federation, if the cluster is in one."),
+    Option("--cluster", "-M", "required", "CLUSTERS", "These clusters (comma-separated).",
+           env="SREPORT_CLUSTER"),
+    Option("--federation", help="The clusters of the federation, if the cluster is in one.", env="SREPORT_FEDERATION"),
     Option("--immediate", hidden=True, help="Nothing: reports change nothing.", reject="reports change nothing"),
-    Option("--local", help="This cluster only, even if it is in a federation."),
+    Option("--local", help="This cluster only, even if it is in a federation.", env="SREPORT_LOCAL"),
     Option("--noheader", "-n", help="No headers."),
     Option("--parsable", "-p", help="Fields between bars, one at the end of the line too."),
     Option("--parsable2", "-P", help="Fields between bars, none at the end of the line."),
-    Option("--quiet", "-Q", help="Nothing but reports and errors."),
-    Option("--sort", "-s", hidden=True, help="Sort users by usage (t) or name.", argument="required", metavar="KEY"),
+    Option("--quiet", "-Q", help="Nothing but reports and errors; there is nothing else without -v either."),
+    Option("--sort", "-s", hidden=True, help="Nothing: reports have an order of their own.",
+           reject="reports have an order of their own"),
     Option("--time", "-t", "required", "FORMAT",
-           "Unit of usage: Seconds, Minutes, Hours, Percent, SecPer, MinPer, HourPer (minutes)."),
-    Option("--tres", "-T", "required", "TRES", "These TRES instead of CPUs, or ALL."),
-    Option("--verbose", "-v", count=True, help="Say more."),
+           "Unit of usage: Seconds, Minutes, Hours, Percent, SecPer, MinPer, HourPer (minutes).",
+           complete=("Seconds", "Minutes", "Hours", "Percent", "SecPer", "MinPer", "HourPer")),
+    Option("--tres", "-T", "required", "TRES", "These TRES instead of CPUs, or ALL.", env="SREPORT_TRES"),
+    Option("--verbose", "-v", count=True, help="Tell on standard error what slurmdbd is asked, and how long it took."),
+    Option("--html", None, "required", "FILE", "Write the report as a page with charts and the table, which needs "
+           "nothing from the network.", group=_FOR_PEOPLE, complete="file"),
+    Option("--plot", help="Draw the report in the terminal instead of printing the table.", group=_FOR_PEOPLE),
 )  # fmt: skip
 
 #: kind of report: (report's name, what it tells)
@@ -53,6 +61,11 @@ COMMAND = Command(
     examples=(
         ("sreport cluster utilization start=2030-01-01 end=now", "how busy the cluster was"),
         ("sreport -t hours user top start=now-7days", "last week's heaviest users"),
+        ("sreport --plot cluster utilization start=now-30days end=now", "a month, day by day, in the terminal"),
+        ("sreport --html week.html cluster accountutilizationbyuser start=now-7days", "a page to send round"),
     ),
-    environment=(("SLURM_CONF", "the slurm.conf to use"),),
+    environment=(
+        ("SLURM_CONF", "the slurm.conf to use"),
+        ("NO_COLOR", "--plot draws without colours if it is set"),
+    ),
 )
