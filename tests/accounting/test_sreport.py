@@ -103,4 +103,4 @@ def test_usage_of_a_user(dbd: Slurmdbd) -> None:
     )[1]
     assert out == "root||10\nroot|root|10\n"
     out = dbd.run(sreport, ("-n", "-P", "-t", "seconds", "job", "sizesbyaccount", *stretch, "grouping=1,2"))[1]
-    assert out == "ref|root|0|10|0|1|100.00%\n"
+    assert out == "ref|root|0|10|0|10|100.00%\n"
