@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 from slurmpy.core.errors import SlurmError
@@ -24,8 +23,9 @@ CONNECT_TIMEOUT = 10
 #: seconds that StoragePassScript may take
 SCRIPT_TIMEOUT = 30
 
-#: where the servers' own clients look when the host is this one and no port is given
-SOCKETS = ("/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock", "/tmp/mysql.sock")  # noqa: S108
+#: where MariaDB's own clients look when the host is this one and no port is given, in Debian and in Red Hat; nowhere
+#: that anybody may make a socket, for it would be told the password
+SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock")
 
 #: words of StorageParameters (slurmdbd.conf(5)) and what the drivers call them
 SSL_WORDS = {
@@ -96,6 +96,8 @@ def password(conf: Any) -> str:
     script = str(conf.StoragePassScript or "")
     if not script:
         return str(conf.StoragePass or "")
+    import subprocess
+
     if not os.path.isabs(script):
         raise refused(f"StoragePassScript={script} is no absolute path")
     try:
