@@ -102,8 +102,7 @@ class Database:
             with engine.begin() as connection:
                 self._prepare(connection)
         except sa.exc.DBAPIError as error:
-            name = "SLURM_ERROR" if self.path is not None else "ESLURM_DB_CONNECTION"
-            raise SlurmError(name, f"cannot open the database: {storage.one_line(error)}") from error
+            raise failure(error, self.path is None) from error
         self._engine = engine
 
     def version(self) -> int | None:

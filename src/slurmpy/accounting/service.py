@@ -31,7 +31,6 @@ OWN_KINDS = ("cluster_down", "cluster_up")
 #: what a subscriber may lag behind before it is cut off (it asks anew and gets the whole picture)
 SUBSCRIBER_QUEUE = 1000
 
-
 #: seconds between attempts to reach the database's server at the start
 FIRST_RETRY, LONGEST_RETRY = 0.1, 5.0
 

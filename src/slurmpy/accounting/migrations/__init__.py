@@ -52,9 +52,8 @@ def upgrade(connection: sa.Connection, target: str = "head") -> None:
     config.set_main_option("path_separator", "os")
     scripts = ScriptDirectory.from_config(config)
 
-    if sa.inspect(connection).has_table(marks.name):
-        pass
-    elif sa.inspect(connection).has_table(meta.name) and _schema(connection):
+    tables = sa.inspect(connection).get_table_names()
+    if marks.name not in tables and meta.name in tables and _schema(connection):
         mark(connection, int(FIRST))
 
     def steps(revision: Any, context: Any) -> Any:
