@@ -28,6 +28,13 @@ class Row:
         self.cells = (name, promise, ours, real, ratio)
 
 
+def show(rows: list[Row]) -> None:
+    table = [("what", "promised", "slurmpy", "real Slurm", "ratio"), *(row.cells for row in rows)]
+    widths = [max(len(line[i]) for line in table) for i in range(5)]
+    for line in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
 def ms(figures: Figures | None) -> str:
     return "-" if figures is None else f"{figures.median * 1000:.0f} ms, {figures.mib:.0f} MiB"
 
@@ -156,10 +163,7 @@ def main() -> int:
     finally:
         subprocess.run([f"{BIN}/slurmpy", "down"], env=ours.environment, check=False)
         shutil.rmtree(directory, ignore_errors=True)
-    table = [("what", "promised", "slurmpy", "real Slurm", "ratio"), *(row.cells for row in rows)]
-    widths = [max(len(line[i]) for line in table) for i in range(5)]
-    for line in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    show(rows)
     return 0
 
 

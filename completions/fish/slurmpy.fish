@@ -16,6 +16,7 @@ complete -c sacct -l account -d 'Same as --accounts' -x
 complete -c sacct -s a -l allusers -d 'Jobs of all users (root sees them anyway)'
 complete -c sacct -s L -l allclusters -d 'Jobs of all clusters of the database'
 complete -c sacct -s X -l allocations -d 'Only the jobs'\'' own lines, no steps'
+complete -c sacct -s t -l total -d 'Same as --allocations'
 complete -c sacct -l array -d 'A line for each task of an array that still waits'
 complete -c sacct -s x -l associations -d 'Only jobs of these associations, by id' -x
 complete -c sacct -s B -l batch-script -d 'Print the batch scripts of the jobs named with -j'
@@ -56,7 +57,7 @@ complete -c sacct -s q -l qos -d 'Only jobs of these QOS' -x -a '(__slurmpy_ask 
 complete -c sacct -l reason -d 'Only jobs that last waited for one of these reasons' -x
 complete -c sacct -s S -l starttime -d 'Jobs that were there after this time (midnight; with -j the beginning; with -s now)' -x
 complete -c sacct -s s -l state -d 'Only jobs in one of these states during the time asked for (letters or names)' -x -a '(__slurmpy_ask sacct state)'
-complete -c sacct -s K -l timelimit-max -d 'Only jobs with at most this time limit (needs -k)' -x
+complete -c sacct -s K -l timelimit-max -d 'Only jobs with at most this time limit (with -k)' -x
 complete -c sacct -s k -l timelimit-min -d 'Only jobs with this time limit, or from it up to -K' -x
 complete -c sacct -s T -l truncate -d 'Cut start and end times to the time asked for'
 complete -c sacct -s u -l uid -d 'Only jobs of these users, by name or number' -x -a '(__fish_complete_users)'

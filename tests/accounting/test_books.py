@@ -242,3 +242,21 @@ def test_conditions_of_lists_choose() -> None:
     assert (count("clusters", classifications=("capacity",)), count("clusters", classifications=("x",))) == (1, 0)
     assert (count("clusters", rpc_versions=(1,)), count("accounts", flags=("UsersAreCoords",))) == (0, 0)
     assert (count("users", default_wckeys=("w",)), count("users", default_accounts=("a",))) == (0, 1)
+
+
+def test_the_first_wckey_of_a_request_becomes_the_default() -> None:
+    found = books()
+    add_account(found, "chem")
+    add_user(found, "bob", "chem")
+
+    def add(*keys: str, **more: str) -> str:
+        user_changes.add_users(found, {"names": ("bob",), "wckeys": keys, **more}, "root", NOW)
+        return found.default_wckey("bob", "ref")
+
+    assert add("a", "b") == "a"
+    assert add("c", "d") == "c"
+    assert add("e", "f", default_wckey="f") == "f"
+    assert add("c") == "f"  # which was there
+    assert [key.name for key in found.wckeys_of_user("bob") if key.is_default] == ["f"]
+    user_changes.delete_users(found, {"where": {"wckeys": ("f",)}}, "root", NOW)
+    assert found.default_wckey("bob", "ref") == ""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmpy.accounting import job_records, tres_text
+from slurmpy.accounting import job_records, merging, tres_text
 from slurmpy.accounting.database import SCHEMA_VERSION
 from slurmpy.accounting.schema import SCHEMA_VERSION as TABLES_VERSION
 from slurmpy.core.errors import SlurmError
@@ -21,7 +21,7 @@ from .dbd import start_and_end
 def merged(items: list[dict[str, Any]]) -> dict[str, Any] | None:
     row = None
     for item in items:
-        row = job_records.merge_job(row, item, "ref")
+        row = merging.merge_job(row, item, "ref")
     return row
 
 
@@ -48,7 +48,7 @@ def test_steps_too(order: list[int], repeated: int) -> None:
     items.append({**items[1]})
     row = None
     for index in [*order, repeated]:
-        row = job_records.merge_step(row, items[index])
+        row = merging.merge_step(row, items[index])
     assert row is not None
     assert (row["job_state"], row["end_time"], row["name"], row["user_cpu_usec"]) == (3, 1_700_000_011, "batch", 2000)
 

@@ -23,7 +23,7 @@ SCENARIO = GOLDEN.parents[2] / "fidelity" / "tables" / "scenario.jsonl"
 
 #: lists whose rows come from slurmctld or tell of the installation
 _ELSEWHERE = re.compile(
-    r"event|wckey|transaction|txn|reservation|conf|stats|help|ping|interactive|dump|clear|show-deleted"
+    r"event|wckey|transaction|txn|reservation|conf|stats|help|ping|interactive|dump|clear|show-deleted|json-list"
 )
 
 

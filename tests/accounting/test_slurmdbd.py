@@ -422,7 +422,6 @@ def test_the_clusters_size_is_one_event_until_it_changes(tmp_path: Path) -> None
         (("-j", "5+x"), "sacct: fatal: Bad hetjob offset specified: 5\n"),
         (("-j", "5.x"), "sacct: fatal: Bad step specified: 5\n"),
         (("-i", "x"), 'sacct: error: Invalid numeric value "x" for requested node range.\n'),
-        (("-K", "10"), "sacct: fatal: Can't use --timelimit-max without also setting --timelimit-min\n"),
         (("--units=X",), "sacct: error: Invalid unit type 'X'. Possible options are 'KMGTP'\n"
                          "sacct: fatal: Invalid unit type\n"),
         (("-f", "x"), "sacct: error: --file is not supported: there is no job completion file\n"),

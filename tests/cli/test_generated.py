@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurmpy.cli import generate
-from slurmpy.cli.manual import pages, parameters, prose
+from slurmpy.cli.manual import inserted, pages, parameters, prose
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,6 +31,30 @@ def test_check_notices_a_difference(tmp_path):
         "man/sbatch.1: differs from the tables",
     ]
     assert generate.run(["--check", str(tmp_path)]) == 1
+
+
+def test_check_notices_a_table_that_is_old(tmp_path):
+    page = tmp_path / "docs/accounting.md"
+    page.parent.mkdir()
+    page.write_text("before\n<!-- table: slurmdbd.conf -->\nold\n<!-- end -->\nafter\n")
+    assert "docs/accounting.md: differs from the tables" in generate.differences(str(tmp_path))
+    assert generate.run([str(tmp_path)]) == 0
+    assert generate.differences(str(tmp_path)) == []
+    text = page.read_text()
+    assert text.startswith("before\n<!-- table")
+    assert text.endswith("<!-- end -->\nafter\n")
+    assert "| `StorageType` | " in text
+    with pytest.raises(KeyError):
+        inserted.filled("<!-- table: nosuch -->\n<!-- end -->")
+
+
+def test_the_books_page_has_its_table():
+    from slurmpy.conf.slurmdbd_conf import SlurmdbdConf
+
+    text = (ROOT / "docs/accounting.md").read_text()
+    for name, (_, _, used) in SlurmdbdConf.TABLE.items():
+        assert (f"| `{name}` | " in text) == used
+        assert f"`{name}`" in text
 
 
 @pytest.mark.parametrize("name", pages.COMMANDS)

@@ -216,6 +216,11 @@ def test_node_counts_are_read_or_refused(text):
         assert 0 <= least <= most
 
 
+def test_a_span_of_millions_is_not_laid_out():
+    assert values.node_counts("1,1-9999m:1") == values.node_counts(f"1-{10**30}:1") == []
+    assert values.node_counts("1,3,5-9:2") == [1, 3, 5, 7]
+
+
 @given(st.text(max_size=12))
 def test_no_text_breaks_an_option(text):
     for row in job.rows("sbatch"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,10 @@ import pytest
 
 from slurmpy.controller import accounting_link
 from slurmpy.controller.accounting_link import LEAST_MESSAGES, AccountingLink
+from slurmpy.controller.control import Controller
+from slurmpy.controller.store import Store
+
+from .world import simple
 
 
 class Conf(SimpleNamespace):
@@ -65,3 +70,19 @@ def test_a_filling_spool(
     assert ended == (["exit"] if ends else [])
     made.wake()
     assert len([text for text in said if "filling" in text]) == int(told), "it is not said again for every record"
+
+
+def test_what_the_spool_is_tidied_with_goes_out_at_once(tmp_path: Path) -> None:
+    """A record that a turn is still gathering is written by that commit; the turn's own then finds nothing to write."""
+    store = Store(str(tmp_path))
+    conf: Any = Conf(MaxDBDMsgs=None, MaxJobCount=10, nodes=(), SlurmctldParameters=None)
+    ctl: Any = SimpleNamespace(conf=conf, store=store, stopping=False, failing=False, state=simple(tmp_path))
+    ctl.accounting = AccountingLink(ctl)
+    store.add_record({"kind": "one"})
+    store.commit(ctl.state)
+    ctl.accounting._confirmed = store.last_seq
+    store.confirm(store.last_seq)
+    store.add_record({"kind": "two"})
+    Controller.tidy(ctl)
+    assert ctl.accounting._more.is_set()
+    assert store.spooled(ctl.accounting._confirmed, 10)[2] == [{"kind": "two"}]

@@ -42,19 +42,19 @@ def test_batch_job_completes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "state", "reason"),
+    ("status", "state", "reason", "more"),
     [
-        (3 << 8, JobState.FAILED, "NonZeroExitCode"),
-        (9, JobState.FAILED, "RaisedSignal:9(Killed)"),
+        (3 << 8, JobState.FAILED, "NonZeroExitCode", ""),
+        (9, JobState.FAILED, "RaisedSignal", "RaisedSignal:9(Killed)"),
     ],
 )
-def test_exit_status_decides(tmp_path: Path, status: int, state: int, reason: str) -> None:
+def test_exit_status_decides(tmp_path: Path, status: int, state: int, reason: str, more: str) -> None:
     async def test(c: Cluster) -> None:
         for slurmd in c.slurmd.values():
             slurmd.auto = status
         end = await c.finished(await c.submit())
         assert (end["state"], end["exit_code"]) == (state, status)
-        assert c.state.jobs[1].state_reason == reason
+        assert (c.state.jobs[1].state_reason, c.state.jobs[1].state_description) == (reason, more)
 
     run(tmp_path, test)
 
@@ -62,6 +62,39 @@ def test_exit_status_decides(tmp_path: Path, status: int, state: int, reason: st
 def _hold_all(c: Cluster) -> None:
     for slurmd in c.slurmd.values():
         slurmd.auto = None
+
+
+def test_one_that_runs_is_held_and_let_go(tmp_path: Path) -> None:
+    async def test(c: Cluster) -> None:
+        _hold_all(c)
+        number = await c.submit()
+        await c.until(lambda: c.slurmd["n1"].running)
+        job = c.state.jobs[number]
+
+        def shown() -> tuple[str, bool, int, bool]:
+            return job.state_reason, job.priority > 0, job.job_state, job.eligible_time > 0
+
+        for _ in range(2):
+            await c.call("hold", {"job_id": str(number)})
+            assert shown() == ("JobHeldAdmin", False, JobState.RUNNING, False)
+        await c.call("release", {"job_id": str(number)})
+        assert shown() == ("None", True, JobState.RUNNING, False)
+        await c.call("suspend", {"job_id": str(number)})
+        await c.call("hold", {"job_id": str(number)})
+        await c.call("resume", {"job_id": str(number)})
+        assert shown() == ("JobHeldAdmin", False, JobState.RUNNING, False)
+        await c.call("suspend", {"job_id": str(number)})
+        await c.call("release", {"job_id": str(number)})
+        await c.call("resume", {"job_id": str(number)})
+        assert shown()[:3] == ("None", True, JobState.RUNNING)
+        await c.call("hold", {"job_id": str(number), "user_hold": True})
+        await c.call("requeue", {"job_id": str(number)})
+        await c.until(lambda: job.job_state == JobState.PENDING)
+        assert shown()[:2] == ("JobHeldUser", False)
+        await c.call("release", {"job_id": str(number)})
+        assert shown()[1]
+
+    run(tmp_path, test)
 
 
 def test_cancel_running_and_waiting(tmp_path: Path) -> None:
@@ -225,7 +258,8 @@ def test_node_failure_requeues_or_fails(tmp_path: Path) -> None:
         await c.call("update_node", {"names": "n1", "changes": {"state": "RESUME"}})
         assert c.state.nodes["n1"].state & NodeState.BASE == NodeState.IDLE
 
-    run(tmp_path, test)
+    # with 2, a slurmd that is well brings its node back by itself after a second: before us, if we are slow
+    run(tmp_path, test, more="ReturnToService=1")
 
 
 def test_silent_node_goes_down_and_comes_back(tmp_path: Path) -> None:

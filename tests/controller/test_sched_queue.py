@@ -562,3 +562,21 @@ def test_first_come_first_served_goes_on_after_a_restart(tmp_path: Path) -> None
     new = world.submit(state, "--wrap true")
     assert [job.priority for job in old] == sorted((job.priority for job in old), reverse=True)
     assert new.priority < old[-1].priority
+
+
+def test_a_node_of_several_jobs_is_one_and_the_old_are_counted(golden: State) -> None:
+    bob = golden.assocs.assocs[10]
+    jobs = [world.submit(golden, "-n1 --mem=10 -w n1 --wrap true", "bob") for _ in range(2)]
+    jobs.append(world.submit(golden, "-n1 --mem=10 -w n2 --wrap true", "bob"))
+    waits = [world.submit(golden, f"--exclusive -w n1 {more} --wrap true", "bob") for more in ("", "--array=1-3", "-H")]
+    assert world.run(golden) == jobs
+    assert bob._usage["tres"]["node"] == 2
+    for other in (jobs[0], jobs[2]):
+        world.end(golden, other)
+    assert (bob._usage["tres"]["node"], bob._usage["nodes"]) == (1, {"n1": 1})
+    limits.recount(golden)
+    assert bob._usage["tres"]["node"] == 1
+    limits.count_accruing(golden)
+    assert bob._usage["accrue"] == sum(bool(job.accrue_time) * (3 if job._array_tasks else 1) for job in waits) == 4
+    world.end(golden, jobs[1])
+    assert (bob._usage["tres"]["node"], bob._usage["nodes"]) == (0, {})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from slurmpy.controller import fairshare, job_update, limits, scheduler
+from slurmpy.controller import fairshare, job_update, limits, permissions, scheduler
 from slurmpy.controller.state import Job, State
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.records.base import INFINITE
@@ -29,6 +30,8 @@ def golden(tmp_path: Path) -> State:
 
 
 def update(state: State, job: Job, by: str, **changes: Any) -> None:
+    ctl = SimpleNamespace(state=state, conf=state.conf)
+    permissions.check(ctl, Caller(by), "update_job", job)  # type: ignore[arg-type]
     job_update.apply_update(state, job, changes, Caller(by), state.now)  # type: ignore[arg-type]
 
 
@@ -97,6 +100,20 @@ def test_moving_to_another_partition(golden: State) -> None:
         update(golden, job, "anna", partition="drained")
     update(golden, job, "anna", partition="small")
     assert job.job_id not in golden.by_partition.get("long", {})
+
+
+def test_a_qos_that_is_removed_under_a_job(golden: State) -> None:
+    job = world.submit(golden, "--qos=high --begin=now+1hour --wrap true", "anna")
+    number = golden.assocs.qos["high"].id
+    wire = golden.assocs.qos["high"].to_wire()
+    golden.assocs.apply_update({"removed": {"qos": [number]}})
+    golden.requeue_look(job)
+    assert world.run(golden) == []
+    assert (job.state_reason, job.eligible_time) == ("InvalidQOS", 0)
+    golden.assocs.apply_update({"changed": {"qos": [wire]}})
+    golden.requeue_look(job)
+    world.run(golden)
+    assert job.state_reason == "BeginTime"
 
 
 def test_hold_and_release(golden: State) -> None:

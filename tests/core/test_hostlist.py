@@ -71,3 +71,9 @@ NAMES = st.lists(st.builds(lambda a, b: a + b, st.sampled_from(["n", "m0", "r1c"
 def test_what_is_compressed_expands_to_the_same(names):
     assert hostlist.expand(hostlist.compress_keep_order(names)) == names
     assert sorted(hostlist.expand(hostlist.compress(names))) == sorted(names)
+
+
+@pytest.mark.parametrize("text", ["n[" + ",".join(["1-65536"] * 5000) + "]", ",".join(["n[1-65536]"] * 5000)])
+def test_more_hosts_than_fit_are_refused(text: str) -> None:
+    with pytest.raises(hostlist.HostlistError):
+        hostlist.expand(text)

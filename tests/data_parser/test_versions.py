@@ -1,4 +1,4 @@
-"""The older versions that this release serves, from their tables of differences."""
+"""The versions that are told from their neighbours by tables of differences: older ones and newer ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from slurmpy.core.errors import SlurmError
 from slurmpy.core.records.cluster import NodeInfo
 from slurmpy.data_parser import json_text, registry
 
-from .reference import document, needs_reference
+from .reference import RELEASES, document, needs_reference
 
 #: kind of document, capture
 READS = [
@@ -32,12 +32,12 @@ READS = [
 
 
 @needs_reference
-@pytest.mark.parametrize("version", ["v0.0.41", "v0.0.40"])
+@pytest.mark.parametrize("version", [one for one in registry.VERSIONS if one >= "v0.0.40" and one != "v0.0.42"])
 @pytest.mark.parametrize(("kind", "name"), READS)
-def test_answers_of_older_versions(version: str, kind: str, name: str) -> None:
+def test_answers_of_other_versions(version: str, kind: str, name: str) -> None:
     plugin = registry.get(version)
     field = plugin.envelopes[kind].fields[0]
-    golden = document("rest-get/get/" + name.format(version))[field.path]
+    golden = document("rest-get/get/" + name.format(version), RELEASES.get(version, "24.11"))[field.path]
     if version == "v0.0.40" and kind == "jobs":
         # that version does not tell how many cores a node has, so its records are read from the newer one's answer
         newer = registry.get("v0.0.42")
@@ -52,6 +52,43 @@ def test_answers_of_older_versions(version: str, kind: str, name: str) -> None:
     record = plugin.parse(field.type.name, golden)
     assert json_text.write(plugin.dump(field.type.name, record)) == json_text.write(golden)
     assert plugin.json_writer(field.type.name, 2)(record) == json_text.write(golden, 2)
+
+
+#: what the commands of the newer release print, which is v0.0.45: kind of document, capture
+PRINTED = [
+    ("jobs", "squeue/json"),
+    ("steps", "squeue/json-s"),
+    ("steps", "scontrol/json-show-step"),
+    ("nodes", "scontrol/json-show-node"),
+    ("partitions", "scontrol/json-show-partition"),
+    ("reservations", "scontrol/json-show-reservation"),
+    ("licenses", "scontrol/json-show-licenses"),
+    ("pings", "scontrol/ping-json"),
+    ("sinfo", "sinfo/json"),
+    ("sinfo", "sinfo/json-n"),
+    ("diag", "sdiag/json"),
+    ("shares", "sshare/json"),
+    ("accounts", "sacctmgr/json-show-account"),
+    ("users", "sacctmgr/json-show-user"),
+    ("associations", "sacctmgr/json-show-assoc"),
+    ("qos", "sacctmgr/json-show-qos"),
+    ("clusters", "sacctmgr/json-show-cluster"),
+    ("tres", "sacctmgr/json-show-tres"),
+    ("wckeys", "sacctmgr/json-show-wckey"),
+    ("slurmdb_pings", "sacctmgr/ping-json"),
+    ("slurmdb_diag", "sacctmgr/json-show-stats"),
+]
+
+
+@needs_reference
+@pytest.mark.parametrize(("kind", "name"), PRINTED, ids=lambda value: str(value).replace("/", "-"))
+def test_what_the_newer_commands_print_comes_back(kind: str, name: str) -> None:
+    golden = document(name, "26.05")
+    assert golden["meta"]["plugin"]["data_parser"] == "data_parser/v0.0.45"
+    plugin = registry.get("v0.0.45")
+    field = plugin.envelopes[kind].fields[0]
+    record = plugin.parse(field.type.name, golden[field.path])
+    assert json_text.write(plugin.dump(field.type.name, record)) == json_text.write(golden[field.path])
 
 
 def test_versions_do_not_disturb_each_other() -> None:

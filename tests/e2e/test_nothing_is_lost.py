@@ -95,6 +95,8 @@ def test_all_daemons_killed_at_once_while_a_step_runs(own_pocket):
         "-o", "out", "--wrap=touch begun; while [ ! -e go ]; do sleep 0.05; done; echo done; exit 9"
     )
     until(lambda: (own_pocket.home / "begun").exists(), bool)
+    # slurmdbd may still be starting: jobs run without
+    until(lambda: (own_pocket.directory / "run" / "slurmdbd.pid").exists(), bool)
     supervisor = int((own_pocket.directory / "supervisor.lock").read_text())
     for pid in (supervisor, *(own_pocket.pid(d) for d in ("slurmctld", "slurmd-n1", "slurmdbd"))):
         os.kill(pid, signal.SIGKILL)

@@ -9,6 +9,8 @@ import subprocess
 
 import pytest
 
+from tests.terminals import read_to_end
+
 from .test_main_job import until
 
 
@@ -101,12 +103,7 @@ def test_a_terminal(pocket):
         "srun", "--pty", "sh", "-c", "tty; stty size; exit 5", stdin=follower, stdout=follower, stderr=follower
     )
     os.close(follower)
-    said = b""
-    try:
-        while more := os.read(leader, 4096):
-            said += more
-    except OSError:
-        pass  # the terminal's other end is closed
+    said = read_to_end(leader)
     os.close(leader)
     assert process.wait(30) == 5
     assert b"/dev/pts/" in said

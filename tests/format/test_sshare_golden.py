@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(bool(golden.MISSING), reason=golden.MISSING or "
 LEFT_OUT = {"json": "the counts per TRES are not told", "yaml": "as json"}
 COLUMNS = (
     "id", "account", "user", "partition", "parent_account", "level", "shares_raw", "shares_norm", "usage_raw",
-    "usage_norm", "usage_effective", "fairshare", "level_fs", "grp_tres_mins", "tres_run_mins",
+    "usage_norm", "usage_effective", "fairshare", "level_fs", "grp_tres_mins", "tres_run_secs",
 )  # fmt: skip
 
 
@@ -38,7 +38,8 @@ def rows() -> list[tuple[Any, ...]]:
         if not user:
             levels[account] = level
         raw = one["shares"]["number"]
-        *_, group, running = line.split("|")
+        *_, group, _ = line.split("|")
+        running = {each["name"]: each["value"]["number"] for each in one["tres"]["run_seconds"]}
         found.append((
             one["id"], account, one["name"] if user else "", one["partition"], "" if user else one["parent"], level,
             raw, None if raw == 0x7FFFFFFF else one["shares_normalized"]["number"], one["usage"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from slurmpy.cli import launch_words as words
 from slurmpy.cli import multi_prog
 from slurmpy.cli.launch_output import Lines, Sink, label
 from slurmpy.core.errors import SlurmError
-from slurmpy.node import environment, filenames, launches, usage
+from slurmpy.node import environment, filenames, launches, streams, usage
 from slurmpy.node.stepd import worst
 from slurmpy.rpc import stepio
 
@@ -295,3 +296,17 @@ def test_words_for_tasks() -> None:
     assert words.exit_code([]) == 0
     assert words.was_killed([0, 15])
     assert not words.was_killed([0, 11, 15 << 8])
+
+
+def test_text_that_came_while_the_end_was_noticed_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Linux does it to a pseudo terminal's reader between two looks: EIO first, the text after it, EIO again."""
+    gone = OSError(errno.EIO, os.strerror(errno.EIO))
+    said: list[bytes | OSError] = [gone, b"last words\n", gone, gone]
+
+    def read(descriptor: int, size: int) -> bytes:
+        if isinstance(piece := said.pop(0), OSError):
+            raise piece
+        return piece
+
+    monkeypatch.setattr(streams.os, "read", read)
+    assert [streams.read_piece(9), streams.read_piece(9)] == [b"last words\n", b""]

@@ -24,13 +24,19 @@ from slurmpy.rpc.client import Client  # isort: skip
 
 
 def ask(cluster: Cluster, daemon: str, method: str, args: dict, stream: bool):
-    client: Client = getattr(cluster, daemon).client
+    service = {"slurmctld": cluster, "slurmdbd": None}.get(daemon, daemon)
+    if service is None:
+        service = cluster.slurmdbd
+    elif isinstance(service, str):  # "NODE:PORT" of a slurmd
+        name, _, port = service.partition(":")
+        service = cluster.node(name, {"unix": True, "host": "127.0.0.1", "port": int(port)})
+    client: Client = service.client
     try:
         if stream:
             parts = []
             for part in client.stream(method, args):
                 parts.append(part)
-                if method == "assoc_updates":
+                if method in ("assoc_updates", "allocate_resources"):
                     break
             value = parts
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import pwd
@@ -36,17 +37,23 @@ def _run(*argv: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+#: fixtures of several modules may be open in one process
+_OPENED = itertools.count()
+
+
 class People:
     """`names[kind]` of users that exist while this is open."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: tuple[str, ...] = KINDS) -> None:
+        self.kinds = kinds
         self.names = {"root": "root"}
         self.askers: dict[str, Asker] = {}
 
     def __enter__(self) -> People:
+        number = next(_OPENED)
         try:
-            for kind in KINDS[1:]:
-                name = f"wm{os.getpid()}{kind[:5]}"
+            for kind in self.kinds[1:]:
+                name = f"wm{os.getpid()}n{number}{kind[:5]}"
                 _run("useradd", "-M", "-N", "-g", "nogroup", "-s", "/bin/sh", name)
                 self.names[kind] = name
         except BaseException:
@@ -63,7 +70,7 @@ class People:
 
     def start(self, *confs: str) -> None:
         """A process of each, which has read these slurm.conf."""
-        for kind in KINDS:
+        for kind in self.kinds:
             self.askers[kind] = Asker(self.names[kind], confs)
 
 
@@ -90,11 +97,11 @@ class Asker:
         self.process.communicate(timeout=30)
 
 
-def read_table(path: Path) -> dict[str, dict[str, str]]:
+def read_table(path: Path, columns: tuple[str, ...] = COLUMNS) -> dict[str, dict[str, str]]:
     """Row name: {kind: expected} of a table of tab-separated values; lines with # are remarks."""
     lines = [line.split("\t") for line in path.read_text().splitlines() if line and not line.startswith("#")]
     head, *rows = lines
-    assert tuple(head[1:]) == COLUMNS, head
+    assert tuple(head[1:]) == columns, head
     for row in rows:
         assert len(row) == len(head), row
     return {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}

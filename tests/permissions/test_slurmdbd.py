@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from slurmpy.accounting import archive_files
 from slurmpy.auth import token
 from slurmpy.conf import slurm_conf, slurmdbd_conf
 from slurmpy.core.errors import SlurmError
@@ -141,6 +142,11 @@ class Dbd:
         down = {"kind": "node_down", "node": "n1", "start": now - 500, "state": 1, "reason": "r", "user_id": 0}
         self.call("records", cluster="ref", first_seq=1, items=(*job, down))
 
+        empty = archive_files.Writer(
+            str(self.place / "empty"), "job_table", "ref", ("db_index", "job_id", "submit_time")
+        )
+        empty.finish()
+
     def rows(self, what: str, fields: tuple[str, ...], **where: Any) -> list[Any]:
         cluster = Cluster(slurm_conf.load(self.unix), "test")
         try:
@@ -242,6 +248,10 @@ def request(row: str, names: dict[str, str]) -> tuple[str, dict[str, Any], bool]
         "modify_clusters": {"where": {"names": ("ref",)}, "limits": limits},
         "delete_clusters": {"where": {"names": ("away",)}},
         "add_qos": {"names": ("x",)},
+        "change_together a QOS": {"requests": (("add_qos", {"names": ("x",)}, "", {}),)},
+        "change_together an account below acct": {
+            "requests": (("add_accounts", {"names": ("x",), "parent": "acct"}, "", {}),)
+        },
         "modify_qos": {"where": {"names": ("q1",)}, "set": {"priority": 9}},
         "delete_qos": {"where": {"names": ("q1",)}},
         "add_resources": {"names": ("x",), "server": "s", "set": {"count": 5}},
@@ -249,7 +259,7 @@ def request(row: str, names: dict[str, str]) -> tuple[str, dict[str, Any], bool]
         "delete_resources": {"where": {"names": ("res",)}},
         "add_federations": {"names": ("x",)},
         "modify_federations": {"name": "fed", "join": ("away",)},
-        "delete_federations": {"where": {"names": ("fed",)}},
+        "delete_federations": {"names": ("fed",)},
         "delete_wckeys": {"ids": ()},
         "modify_jobs: comment": {"where": {"jobs": ((1, None, None, None),)}, "set": {"comment": "z"}},
         "modify_jobs: derived exit code": {"where": {"jobs": ((1, None, None, None),)},
@@ -262,7 +272,7 @@ def request(row: str, names: dict[str, str]) -> tuple[str, dict[str, Any], bool]
         "import_jobs": {"cluster": "ref", "items": ()},
     }  # fmt: skip
     method = method.rstrip(":")
-    return method, by_row.get(text, {}), method == "assoc_updates"
+    return method, by_row.get(text, {}), method in ("assoc_updates", "archive_dump", "archive_load")
 
 
 def seen(method: str, answer: Any) -> str:
@@ -317,6 +327,8 @@ def test_row(daemons: tuple[People, dict[str, Dbd]], row: str, way: str) -> None
     people, by_setting = daemons
     daemon = by_setting[setting_of(row)]
     method, args, stream = request(row, people.names)
+    if method == "archive_load":
+        args = {"file": str(daemon.place / "empty")}
     conf = daemon.unix if way == "unix" else daemon.tcp
     keys = slurmdbd_conf.load(str(daemon.place / "slurmdbd.conf"))
     before = daemon.state()
@@ -344,7 +356,7 @@ def test_row(daemons: tuple[People, dict[str, Dbd]], row: str, way: str) -> None
         assert daemon.state() == before
 
 
-UNCOMMITTED = {name for name, role in METHODS.items() if not name.startswith(("add_", "modify_", "delete_"))}
+UNCOMMITTED = {name for name, role in METHODS.items() if not name.startswith(("add_", "modify_", "delete_", "change_"))}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if TABLE["shutdown"][kind] == "y"])

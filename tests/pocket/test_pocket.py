@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from tests.e2e.cluster import Pocket
+from tests.e2e.test_main_job import until
 
 
 @pytest.fixture
@@ -40,6 +41,15 @@ def test_its_files_and_sockets_are_the_users_alone(fresh):
     for path in (fresh.directory, fresh.directory / "run", fresh.directory / "state"):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
     assert stat.S_IMODE((fresh.directory / "slurm.key").stat().st_mode) == 0o600
+
+
+def test_slurmrestd_is_of_it_where_no_slurm_conf_is(fresh):
+    asked = "GET /slurm/v0.0.42/ping/ HTTP/1.1\r\nConnection: close\r\n\r\n"
+    daemon = fresh.popen("slurmrestd", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    answer, told = daemon.communicate(asked, timeout=60)
+    assert "started a pocket cluster" in told
+    assert answer.startswith("HTTP/1.1 200 OK\n"), (answer, told)
+    assert '"pinged": "UP"' in answer
 
 
 def test_up_status_down(fresh):
@@ -132,3 +142,16 @@ def test_logs(fresh):
     fresh.start()
     assert "slurmctld" in fresh.ok("slurmpy", "logs")
     assert fresh.run("slurmpy", "logs", "nosuch").stderr.startswith("slurmpy: error: no log of nosuch")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a pocket's only user with an account is root")
+def test_jobs_that_come_before_slurmdbd_have_their_users_account(fresh):
+    """slurmdbd starts beside the first jobs; in the books they are as those that come later."""
+    fresh.run("srun", "true")
+    fresh.run("sbatch", "-o", "/dev/null", "--array=1-3", "--wrap", "true")
+    fresh.run("sbatch", "-o", "/dev/null", "--hold", "--wrap", "true")
+    show = ("sacct", "-j", "1,2,5", "-X", "-n", "-P", "-o", "JobID,Account,QOS,AssocID")
+    expected = {f"{job}|root|normal|2" for job in ("1", "2_1", "2_2", "2_3", "5")}
+    lines = until(lambda: set(fresh.run(*show).stdout.split()), lambda found: found == expected, 30)
+    assert lines == expected
+    assert "Account=root QOS=normal" in fresh.run("scontrol", "show", "job", "5").stdout

@@ -9,14 +9,40 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httptools
 import pytest
 
+import slurmpy
 from tests.e2e.site import Site, free_ports
+
+
+def readable_by_all(path: str) -> bool:
+    """Whether a user who owns nothing here can read a file: every directory above it lets others in."""
+    place = Path(path).resolve()
+    return place.stat().st_mode & 0o004 != 0 and all(one.stat().st_mode & 0o001 for one in place.parents)
+
+
+def everybodys() -> tuple[str, dict[str, str]] | None:
+    """A Python that every user may run, with our packages: (program, environment); None if there is none."""
+    packages = [slurmpy.__file__, httptools.__file__]
+    system = f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+    for program, more in ((sys.executable, [os.__file__]), (system, [])):
+        if os.path.exists(program) and all(map(readable_by_all, (program, *packages, *more))):
+            return program, {"PYTHONPATH": os.pathsep.join(str(Path(name).resolve().parents[1]) for name in packages)}
+    return None
+
+
+EVERYBODYS = everybodys() if os.geteuid() == 0 else None
+as_others = pytest.mark.skipif(EVERYBODYS is None, reason="root, and a Python that others may run, are needed")
+
+CODE = "from slurmpy.rest.main import main; main()"
 
 
 class Answer:
@@ -50,19 +76,31 @@ class _Unix(http.client.HTTPConnection):
 class Rest:
     """slurmrestd as a process of its own."""
 
-    def __init__(self, site: Site, *options: str, **environment: str) -> None:
+    def __init__(
+        self,
+        site: Site,
+        *options: str,
+        code: str = CODE,
+        prefix: str = "",
+        program: str = sys.executable,
+        **environment: str,
+    ) -> None:
+        """``code`` is what ``program`` runs, ``prefix`` stands before the address of the TCP port."""
         self.site = site
+        self.log = ""  # what it has said, once it is stopped
         self.port = free_ports(8)[7]
         self.path = str(site.base / f"restd-{self.port}.sock")
         self._tokens: dict[str, str] = {}
-        log = (site.base / "slurmrestd.log").open("wb")
-        code = "from slurmpy.rest.main import main; main()"
-        argv = [sys.executable, "-c", code, *options, f"127.0.0.1:{self.port}", f"unix:{self.path}"]
-        env = site.environment | environment
-        self.process = subprocess.Popen(argv, env=env, stdout=log, stderr=subprocess.PIPE, text=True)
-        log.close()
-        assert self.process.stderr is not None
-        self.greeting = self.process.stderr.readline()  # it says when it listens
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - `stop` closes it; a pipe would fill up
+        argv = [program, "-c", code, *options, f"{prefix}127.0.0.1:{self.port}", f"unix:{self.path}"]
+        env = site.environment | {"SLURMRESTD_SECURITY": "disable_user_check"} | environment
+        self.process = subprocess.Popen(argv, env=env, stdout=self._said, stderr=self._said)
+        while "listens" not in (said := self.said()) and self.process.poll() is None:
+            time.sleep(0.02)
+        self.greeting = said  # it says when it listens
+
+    def said(self) -> str:
+        return os.pread(self._said.fileno(), 1 << 24, 0).decode(errors="replace")
 
     def token(self, user: str = "root") -> str:
         if user not in self._tokens:
@@ -102,9 +140,21 @@ class Rest:
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(10)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
+        self.log = self.said()
+        self._said.close()
         return code
+
+
+def golden_request(rest: Rest, cmd: str) -> tuple[str, str, dict[str, str], str | None]:
+    """(method, path, headers, body) of a capture, with this cluster's root and his token."""
+    head, _, body = cmd.partition("\n\n")
+    first, *lines = head.split("\n")
+    method, _, path = first.partition(" ")
+    headers = dict(line.split(": ", 1) for line in lines)
+    if "X-SLURM-USER-NAME" in headers:
+        headers["X-SLURM-USER-NAME"] = "root"
+    headers = {name: value.replace("<JWT>", rest.token()) for name, value in headers.items()}
+    return method, path, headers, body.rstrip("\n") if body else None
 
 
 def finish(rest: Rest, number: int, states: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -118,14 +168,9 @@ def finish(rest: Rest, number: int, states: frozenset[str] = frozenset()) -> dic
     raise AssertionError(f"job {number} is {job['job_state']} because of {job['state_reason']}")
 
 
-@pytest.fixture(scope="session")
-def rest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
-    base: Path = tmp_path_factory.mktemp("rest")
-    site = Site(base)
-    configuration = base / "slurmdbd.conf"
-    if "jwt" not in configuration.read_text():
-        with configuration.open("a") as file:
-            file.write(f"AuthAltTypes=auth/jwt\nAuthAltParameters=jwt_key={base}/jwt.key\n")
+@contextmanager
+def serving(site: Site) -> Iterator[Rest]:
+    """The cluster and its slurmrestd, from their start to an orderly end."""
     daemon = None
     try:
         site.up()
@@ -139,3 +184,9 @@ def rest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
             daemon.process.kill()
             daemon.process.wait()
         site.down()
+
+
+@pytest.fixture(scope="session")
+def rest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
+    with serving(Site(tmp_path_factory.mktemp("rest"))) as daemon:
+        yield daemon

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.data_parser.reference import GOLDEN, needs_reference
+from tests.data_parser.reference import needs_reference, rest_captures
 
 from .conftest import Rest
 
@@ -23,10 +23,7 @@ KEPT = ("-accounts-assoc", "-users-assoc")
 
 
 def _captures() -> list[dict[str, Any]]:
-    if not GOLDEN.is_dir():
-        return []
-    with (GOLDEN / "rest-query.jsonl").open() as lines:
-        found = [json.loads(line) for line in lines]
+    found = rest_captures("rest-query")
     return [record for record in found if record["name"].endswith(KEPT) or not record["name"].endswith(SCENARIO)]
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import functools
 import time
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 
-import slurmpy
+from slurmpy.auth.token import LEEWAY
 from slurmpy.data_parser import registry
+from slurmpy.rest import openapi
 from slurmpy.rest.endpoints import ENDPOINTS
+from slurmpy.rest.flat import VERSIONS as FLAT
 
-from .conftest import Answer, Rest, finish
+from .conftest import EVERYBODYS, Answer, Rest, as_others, finish
 
 V = "/slurm/v0.0.42"
 DB = "/slurmdb/v0.0.42"
@@ -29,12 +30,10 @@ def _submit(rest: Rest, script: str = "#!/bin/sh\ntrue\n", version: str = "v0.0.
     return rest("POST", f"/slurm/{version}/job/submit", {"script": script, "job": {**JOB, **job}})
 
 
-def _schemas() -> dict[str, Any]:
-    """Of v0.0.42, without the required paths that no validator knows."""
-    return {
-        name: {**schema, "required": [path for path in schema.get("required", ()) if "/" not in path]}
-        for name, schema in registry.get("v0.0.42").schemas().items()
-    }
+@functools.cache
+def _schemas(version: str) -> dict[str, Any]:
+    found: dict[str, Any] = openapi.document([registry.get(version)])["components"]["schemas"]
+    return found
 
 
 READS = [
@@ -42,12 +41,17 @@ READS = [
     for endpoint in ENDPOINTS
     if endpoint.method == "GET" and "{" not in endpoint.path and endpoint.path != "/reconfigure/"
 ]
+VALIDATED = [version for version in registry.VERSIONS if version >= "v0.0.42"]
 
 
+@pytest.mark.parametrize("version", VALIDATED)
 @pytest.mark.parametrize("endpoint", READS, ids=lambda endpoint: endpoint.family + endpoint.path)
-def test_reads_validate(rest: Rest, endpoint: Any) -> None:
+def test_reads_validate(rest: Rest, endpoint: Any, version: str) -> None:
+    if not endpoint.serves(version):
+        assert rest("GET", f"/{endpoint.family}/{version}{endpoint.path}").status == 404
+        return
     query = "?user=nobody" if endpoint.path == "/association/" else ""
-    answer = rest("GET", f"/{endpoint.family}/v0.0.42{endpoint.path}{query}")
+    answer = rest("GET", f"/{endpoint.family}/{version}{endpoint.path}{query}")
     assert answer.status == 200, answer.body
     document = answer.document
     assert document["errors"] == []
@@ -55,8 +59,8 @@ def test_reads_validate(rest: Rest, endpoint: Any) -> None:
     assert document["meta"]["plugin"]["type"] == plugin
     if "state" in endpoint.path or "instance" in endpoint.path:
         return  # their answers are other than the document says, as the real daemon's are
-    component = registry.get("v0.0.42").envelopes[endpoint.answer].name
-    schema = {"$ref": f"#/components/schemas/v0.0.42_{component}", "components": {"schemas": _schemas()}}
+    component = registry.get(version).envelopes[endpoint.answer].name
+    schema = {"$ref": f"#/components/schemas/{version}_{component}", "components": {"schemas": _schemas(version)}}
     errors = [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(document)]
     assert [error for error in errors if not error.startswith("None is not of type")] == []
 
@@ -66,8 +70,10 @@ def test_every_version_answers(rest: Rest, version: str) -> None:
     for path in ("ping", "nodes", "partitions", "jobs", "diag"):
         answer = rest("GET", f"/slurm/{version}/{path}")
         assert answer.status == 200
-        assert answer.document["meta"]["plugin"]["data_parser"] == f"data_parser/{version}"
-    assert ("primary" in rest("GET", f"/slurm/{version}/ping").document["pings"][0]) == (version == "v0.0.42")
+        plugin = answer.document["meta"]["plugin"]
+        assert version in FLAT or plugin["data_parser"] == f"data_parser/{version}"
+        assert version not in FLAT or plugin["type"] == f"openapi/{version}"
+    assert ("primary" in rest("GET", f"/slurm/{version}/ping").document["pings"][0]) == (version >= "v0.0.42")
 
 
 def test_a_job_from_submission_to_accounting(rest: Rest) -> None:
@@ -227,24 +233,18 @@ def test_who_is_let_in(rest: Rest) -> None:
 
 
 def test_a_token_ends_even_on_a_connection_that_is_kept(rest: Rest) -> None:
-    headers = {"X-SLURM-USER-NAME": "root", "X-SLURM-USER-TOKEN": rest.new_token("root", 2)}
+    headers = {"X-SLURM-USER-NAME": "root", "X-SLURM-USER-TOKEN": rest.new_token("root", 2 - LEEWAY)}
     assert rest("GET", f"{V}/partitions", headers=headers).status == 200
     time.sleep(2.1)
     answer = rest("GET", f"{V}/partitions", headers=headers)
     assert (answer.status, answer.errors[0][0]) == (511, 1007)
 
 
-def _readable_by_all(path: str) -> bool:
-    """Whether a user who owns nothing here can reach a file: every directory above it lets others in."""
-    return all(place.stat().st_mode & 0o005 == 0o005 for place in (Path(path).resolve(), *Path(path).resolve().parents))
-
-
-@pytest.mark.skipif(
-    not all(map(_readable_by_all, (os.__file__, slurmpy.__file__))),
-    reason="a slurmrestd that gives root up must read Python and slurmpy, which are in root's own directories",
-)
+@as_others
 def test_settings_of_the_daemon(rest: Rest) -> None:
-    daemon = Rest(rest.site, "-s", "slurmctld", "-d", "v0.0.42", "-u", "nobody", SLURMRESTD_AUTH_TYPES="rest_auth/jwt")
+    assert EVERYBODYS is not None
+    more = {"SLURMRESTD_AUTH_TYPES": "rest_auth/jwt", **EVERYBODYS[1]}
+    daemon = Rest(rest.site, "-s", "slurmctld", "-d", "v0.0.42", "-u", "nobody", program=EVERYBODYS[0], **more)
     try:
         answer = daemon("GET", f"{V}/ping")
         assert answer.document["meta"]["client"]["user"] == "nobody"
@@ -307,6 +307,7 @@ def test_plain_users_may_not_change_accounts(rest: Rest) -> None:
                   user="nobody")  # fmt: skip
     assert answer.status == 500
     assert answer.document["errors"][0]["error_number"] == 2002
+    assert answer.document["errors"][0]["error"] == "Access/permission denied"
     denied = rest("GET", f"{DB}/diag", user="nobody")
     assert (denied.status, denied.errors) == (500, [(2002, "slurmdb_get_stats")])
 
@@ -316,3 +317,43 @@ def test_wckeys_are_not_told_to_everybody(rest: Rest) -> None:
     assert rest("GET", f"{DB}/wckeys", user="nobody").errors == [(2002, "_dump_wckeys")]
     assert rest("GET", f"{DB}/config", user="nobody").errors == [(2002, "_dump")]
     assert rest("GET", f"{DB}/diag", user="nobody").document["statistics"] == {}
+
+
+@pytest.mark.parametrize(
+    "path", ["v0.0.37/accounts", "v0.0.40/accounts?with_assocs=true", "v0.0.42/account/root?with_assocs=true"]
+)
+def test_the_root_account_has_associations_but_in_the_dump(rest: Rest, path: str) -> None:
+    def users(where: str) -> set[str | None]:
+        (root,) = [one for one in rest("GET", f"/slurmdb/{where}").document["accounts"] if one["name"] == "root"]
+        return {one["user"] or None for one in root["associations"]}
+
+    assert users(path) == {None, "root"}
+    assert users("v0.0.42/config") == set()
+
+
+def test_the_books_tell_of_jobs_once_they_may_start(rest: Rest) -> None:
+    later = {"set": True, "number": int(time.time()) + 10000}
+    answer = _submit(rest, "#!/bin/sh\n", name="tomorrow", begin_time=later)
+    number = answer.document["job_id"]
+    assert rest("DELETE", f"{V}/job/{number}").status == 200
+
+    def told(query: str) -> list[int]:
+        return [one["job_id"] for one in rest("GET", f"{DB}/jobs?job_name=tomorrow{query}").document["jobs"]]
+
+    for _ in range(100):
+        if told(f"&end_time={int(time.time()) + 20000}"):
+            break
+        time.sleep(0.1)
+    assert told(f"&end_time={int(time.time()) + 20000}") == [number]
+    assert told("") == []
+    assert [one["job_id"] for one in rest("GET", f"{DB}/job/{number}").document["jobs"]] == [number]
+
+
+def test_texts_end_at_a_nul(rest: Rest) -> None:
+    """As with Slurm's daemon."""
+    answer = _submit(rest, name="one\0two", comment="a\0", hold=True)
+    assert answer.status == 200, answer.body
+    number = answer.document["job_id"]
+    (job,) = rest("GET", f"{V}/job/{number}").document["jobs"]
+    assert (job["name"], job["comment"]) == ("one", "a")
+    assert rest("DELETE", f"{V}/job/{number}").status == 200

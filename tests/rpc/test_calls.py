@@ -67,9 +67,9 @@ def test_roles_are_checked_before_the_handler(running, monkeypatch):
     stranger = Peer(4242, 4242, "unix")
     server = running.server
     assert server.may(stranger, "ping")
-    assert not server.may(stranger, "reboot_nodes")
+    assert not server.may(stranger, "reset_stats")
     running.level = "Operator"
-    assert server.may(stranger, "reboot_nodes")
+    assert server.may(stranger, "reset_stats")
     assert not server.may(stranger, "create_partition")
     running.level = "Administrator"
     assert server.may(stranger, "create_partition")

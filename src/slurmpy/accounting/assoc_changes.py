@@ -36,11 +36,21 @@ def line(assoc: Association) -> str:
 
 def check_name(kind: str, name: str) -> str:
     """A name for an account or user. Raises SlurmError for one that could not be written in a list."""
+    error = _NO_SUCH.get(kind, "SLURM_ERROR")
     if not name or len(name) > MAX_NAME:
-        raise SlurmError("SLURM_ERROR", f"Invalid {kind} name: it must have 1 to {MAX_NAME} characters")
+        raise SlurmError(error, f"Invalid {kind} name: it must have 1 to {MAX_NAME} characters")
     if not name.isprintable() or any(letter in name for letter in ",'\"/|\\"):
-        raise SlurmError("SLURM_ERROR", f"Invalid {kind} name '{name}'")
+        raise SlurmError(error, f"Invalid {kind} name '{name}'")
     return name
+
+
+#: what is called by a name -> the error of one that nothing can have
+_NO_SUCH = {
+    "account": "ESLURM_INVALID_ACCOUNT",
+    "cluster": "ESLURM_INVALID_CLUSTER_NAME",
+    "QOS": "ESLURM_INVALID_QOS",
+    "user": "ESLURM_USER_ID_MISSING",
+}
 
 
 def chosen_clusters(books: Books, names: Sequence[str], what: str = "") -> list[str]:
@@ -48,7 +58,7 @@ def chosen_clusters(books: Books, names: Sequence[str], what: str = "") -> list[
     for name in names:
         if name not in books.clusters:
             raise SlurmError(
-                "SLURM_ERROR",
+                "ESLURM_INVALID_CLUSTER_NAME",
                 f"Cluster '{name}' has not been added yet, please contact your admin before adding {what} to it"
                 if what
                 else f"This cluster '{name}' doesn't exist.\n        Contact your admin to add it to accounting.",
@@ -95,6 +105,13 @@ def tres_columns(books: Books, record: Any) -> list[str]:
     return parts
 
 
+def new_assoc(books: Books, now: int, cluster: str, account: str, user: str = "", **more: Any) -> Association:
+    """An association to be added: one that was deleted comes back with the id that it had."""
+    names = (cluster, account, user, str(more.get("partition", "")))
+    number, born = books.identity("associations", cluster, names, now)
+    return Association(id=number, cluster=cluster, account=account, user=user, creation_time=born, **more)
+
+
 def add_assoc(books: Books, assoc: Association, actor: str, now: int) -> Association:
     books.put("associations", assoc)
     info = _assoc_info(books, books.effective(assoc, limits=False), now)
@@ -120,7 +137,7 @@ def add_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int) ->
         clusters = []
     for cluster in clusters:
         if books.assoc(cluster, parent) is None:
-            raise SlurmError("SLURM_ERROR", f"No parent account '{parent}' on cluster '{cluster}'")
+            raise SlurmError("ESLURM_INVALID_PARENT_ACCOUNT", f"No parent account '{parent}' on cluster '{cluster}'")
     new, assocs = [], []
     rows: list[str] = []
     for name in names:
@@ -132,7 +149,7 @@ def add_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int) ->
                 if args.get("bare")
                 else organization or (parent if parent != "root" else name),
                 flags=tuple(args.get("flags") or ()),
-                creation_time=now,
+                creation_time=books.born("accounts", (name,), now),
             )
             books.put("accounts", account)
             info = f"description='{account.description}', organization='{account.organization}', flags='0'"
@@ -143,13 +160,7 @@ def add_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int) ->
             if books.assoc(cluster, name) is not None:
                 rows.append(f"Already existing account {name} on cluster {cluster}\n")
                 continue
-            blank = Association(
-                id=books.next_id("associations", cluster),
-                cluster=cluster,
-                account=name,
-                parent_account=parent,
-                creation_time=now,
-            )
+            blank = new_assoc(books, now, cluster=cluster, account=name, parent_account=parent)
             assocs.append(add_assoc(books, limits.apply(books, blank, own_limits), actor, now))
             # the title stands only where nothing has been told before, as in Slurm
             rows.extend([line(assocs[-1])] if rows else [" Associations =\n", line(assocs[-1])])
@@ -194,7 +205,10 @@ def modify_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int)
     """``where``, ``set`` (description, organization, parent, flags), ``limits`` -> ``accounts`` and ``assocs``."""
     where, changes, own_limits = args.get("where") or {}, args.get("set") or {}, args.get("limits") or {}
     matching = matching_accounts(books, where)
-    names = sorted({assoc.account for assoc in matching}, key=collate)
+    found = {assoc.account for assoc in matching}
+    if not {name for name, values in where.items() if values} - {"names"}:  # accounts without an association as well
+        found |= {name for name in where.get("names") or () if name in books.accounts}
+    names = sorted(found, key=collate)
     record: dict[str, Any] = {name: str(changes[name]) for name in ("description", "organization") if name in changes}
     if changes.get("flags") is not None:
         record["flags"] = tuple(str(flag) for flag in changes["flags"])
@@ -321,8 +335,10 @@ def _qos_info(books: Books, change: tuple[str, tuple[str, ...]]) -> str:
 def delete_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
     """``where`` (names, clusters, ...) -> ``accounts`` removed as a whole, ``assocs``; or who has one as the default.
 
-    Everything below an account goes with it. ``only_associations``: the accounts themselves stay.
+    Everything below an account goes with it. ``only_associations``: the accounts themselves stay. ``used``: the
+    associations have had jobs.
     """
+    used = bool(args.get("used"))
     where, keep = args.get("where") or {}, bool(args.get("only_associations"))
     matching = [assoc for assoc in matching_accounts(books, where) if assoc.account != "root"]
     if any(name == "root" for name in where.get("names") or ()):
@@ -336,7 +352,7 @@ def delete_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int)
         raise default_removed(orphaned)
     names = sorted({assoc.account for assoc in matching}, key=collate)
     removed = sorted(gone.values(), key=books.order)
-    remove_assocs(books, removed)
+    remove_assocs(books, removed, now, used)
     bare = [name for name in where.get("names") or () if name in books.accounts and name not in names]
     names += [name for name in bare if not any(books.assoc(cluster, name) for cluster in books.clusters)]
     whole = (
@@ -344,7 +360,7 @@ def delete_accounts(books: Books, args: Mapping[str, Any], actor: str, now: int)
     )
     for name in () if keep else {*(assoc.account for assoc in removed), *whole}:
         if name in books.accounts and not any(books.assoc(cluster, name) for cluster in books.clusters):
-            books.remove("accounts", books.accounts[name])
+            books.delete("accounts", books.accounts[name], now, used)
             for key in [key for key in books.coordinators if key[0] == name]:
                 books.remove("coordinators", books.coordinators[key])
     if removed or whole:
@@ -374,9 +390,9 @@ def ids_of(assocs: Iterable[Association]) -> tuple[tuple[str, int], ...]:
     return tuple((assoc.cluster, assoc.id) for assoc in assocs)
 
 
-def remove_assocs(books: Books, assocs: Sequence[Association]) -> None:
+def remove_assocs(books: Books, assocs: Sequence[Association], now: int, used: bool) -> None:
     for assoc in assocs:
-        books.remove("associations", assoc)
+        books.delete("associations", assoc, now, used)
 
 
 def default_removed(assocs: Sequence[Association]) -> SlurmError:

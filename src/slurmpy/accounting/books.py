@@ -26,6 +26,8 @@ from slurmpy.core.records.accounting import (
 )
 from slurmpy.core.records.base import Record
 
+from .deleted import FLAGGED, Deleted, marked, outlives, remains
+
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
@@ -86,6 +88,7 @@ class Books:
         self.wckey_ids: dict[tuple[str, str, str], int] = {}  # (cluster, user, name)
         self.wckeys_by_user: dict[str, tuple[tuple[str, int], ...]] = {}
         self.last_ids: dict[str, int] = {}
+        self.deleted = Deleted()
         # what a fork has touched
         self.touched: dict[str, dict[Any, Record | None]] = {}
         self.transactions: list[Transaction] = []
@@ -112,8 +115,12 @@ class Books:
 
         books = cls()
         for kind, mapper in schema.MAPPERS.items():
-            for row in connection.execute(mapper.select()):
+            mark = mapper.table.c.get("deleted")
+            for row in connection.execute(mapper.select() if mark is None else mapper.select().where(~mark)):
                 books.put(kind, mapper.load(row))
+            for row in connection.execute(mapper.select().where(mark)) if mark is not None else ():
+                record = mapper.load(row)
+                books.deleted.add(kind, cls.key(kind, record), record)
         for row in connection.execute(schema.meta.select().where(schema.meta.c.name.like("last\\_%", escape="\\"))):
             books.last_ids[row.name[5:]] = int(row.value)
         books.touched.clear()
@@ -122,8 +129,9 @@ class Books:
     def fork(self) -> Books:
         twin = Books()
         for name, value in self.__dict__.items():
-            if name not in ("touched", "transactions"):
+            if name not in ("touched", "transactions", "deleted"):
                 setattr(twin, name, dict(value))
+        twin.deleted = self.deleted.copy()
         return twin
 
     # -- changing ------------------------------------------------------------------------------------------------
@@ -141,6 +149,7 @@ class Books:
         if old is not None:
             self._unindex(kind, key, old)
         table[key] = record
+        self.deleted.forget(kind, key)
         self._index(kind, key, record)
         self.touched.setdefault(kind, {})[key] = record
 
@@ -150,6 +159,34 @@ class Books:
         if old is not None:
             self._unindex(kind, key, old)
             self.touched.setdefault(kind, {})[key] = None
+
+    def delete(self, kind: str, record: Any, now: int, used: bool = True) -> None:
+        """Removes the record; unless it is young and was not `used` by jobs it is kept among the deleted."""
+        key = self.key(kind, record)
+        old = getattr(self, kind).get(key)
+        self.remove(kind, record)
+        if old is not None and outlives(old, now, used):
+            self.deleted.add(kind, key, remains(kind, old))
+
+    def identity(self, kind: str, scope: str, names: tuple[str, ...], now: int) -> tuple[int, int]:
+        """(id, creation time) of a record that is to be added: what the deleted one of that name had, or new ones."""
+        old = self.deleted.find(kind, *names)
+        if old is not None:
+            return old.id, old.creation_time
+        return self.next_id(kind, scope), now
+
+    def born(self, kind: str, names: tuple[str, ...], now: int) -> int:
+        """The creation time of a record that is to be added and has no number."""
+        old = self.deleted.find(kind, *names)
+        return old.creation_time if old is not None else now
+
+    def with_deleted(self, kind: str, wanted: Any) -> list[Any]:
+        """All records of a kind; if `wanted` the deleted ones too, with the flag DELETED where Slurm shows it."""
+        found = list(getattr(self, kind).values())
+        if not wanted:
+            return found
+        gone = self.deleted.of(kind)
+        return found + ([marked(record) for record in gone] if kind in FLAGGED else gone)
 
     def _index(self, kind: str, key: Any, record: Any) -> None:
         if kind == "associations":
@@ -228,6 +265,10 @@ class Books:
             rows = [mapper.row(record) for record in records.values() if record is not None]
             if rows:
                 connection.execute(mapper.table.insert(), rows)
+            gone = (self.deleted.records.get((kind, key)) for key, record in records.items() if record is None)
+            rows = [{**mapper.row(record), "deleted": True} for record in gone if record is not None]
+            if rows:
+                connection.execute(mapper.table.insert(), rows)
         if self.touched:
             connection.execute(schema.meta.delete().where(schema.meta.c.name.like("last\\_%", escape="\\")))
             if self.last_ids:
@@ -253,6 +294,14 @@ class Books:
     def assoc(self, cluster: str, account: str, user: str = "", partition: str = "") -> Association | None:
         return self.by_name.get((cluster, account, user, partition))
 
+    def _above(self, assoc: Association) -> Association | None:
+        """`parent`, be it deleted."""
+        if assoc.account == "root" and not assoc.user:
+            return None
+        account = assoc.account if assoc.user else assoc.parent_account or "root"
+        found: Association | None = self.deleted.find("associations", assoc.cluster, account, "", "")
+        return self.assoc(assoc.cluster, account) or found
+
     def assocs_of_user(self, user: str) -> list[Association]:
         return [self.associations[key] for key in self.by_user.get(user, ())]
 
@@ -274,7 +323,7 @@ class Books:
             if current is None:
                 return
             yield current
-            current = self.parent(current)
+            current = self._above(current) if "DELETED" in assoc.flags else self.parent(current)
 
     def subtree(self, cluster: str, account: str) -> Iterator[Association]:
         """Everything at and below an account, the account's own association first."""

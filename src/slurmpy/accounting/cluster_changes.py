@@ -45,27 +45,22 @@ def limit_columns(assoc: Association) -> list[str]:
 
 def add_cluster(books: Books, name: str, actor: str, now: int, registers: bool = False) -> Cluster:
     """A cluster that the books did not have: its root account and root user with the QOS normal."""
-    cluster = Cluster(name=name, id=max((c.id for c in books.clusters.values()), default=0) + 1, creation_time=now)
+    was = books.deleted.find("clusters", name)
+    number = max((c.id for c in (*books.clusters.values(), *books.deleted.of("clusters"))), default=0) + 1
+    cluster = Cluster(name=name, id=number, creation_time=now) if was is None else was
     books.put("clusters", cluster)
     if "root" not in books.accounts:
         books.put("accounts", Account(name="root", description="default root account", organization="root"))
     if "root" not in books.users:
         books.put("users", User(name="root", administrator_level="Administrator", creation_time=now))
     normal = tuple(qos.name for qos in books.qos.values() if qos.id == 1)
-    root = Association(
-        id=books.next_id("associations", name), cluster=name, account="root", qos_own=normal, creation_time=now
-    )
+    number, born = books.identity("associations", name, (name, "root", "", ""), now)
+    root = Association(id=number, cluster=name, account="root", qos_own=normal, creation_time=born)
     books.put("associations", root)
     info = [f"mod_time={now}", *limit_columns(root), "def_qos_id=NULL", "qos=',1,'", "federation=''", "fed_id=0"]
     books.log("Add Clusters", actor, name, ", ".join([*info, "fed_state=0", "features=''"]), now)
-    user = Association(
-        id=books.next_id("associations", name),
-        cluster=name,
-        account="root",
-        user="root",
-        is_default=True,
-        creation_time=now,
-    )
+    number, born = books.identity("associations", name, (name, "root", "root", ""), now)
+    user = Association(id=number, cluster=name, account="root", user="root", is_default=True, creation_time=born)
     books.put("associations", user)
     columns = limit_columns(user)
     columns.insert(5, "is_def=1")
@@ -151,14 +146,8 @@ def wckey_id(books: Books, cluster: str, user: str, name: str) -> int:
 
 
 def add_wckey(books: Books, cluster: str, user: str, name: str, actor: str, now: int, default: bool) -> Wckey:
-    key = Wckey(
-        id=books.next_id("wckeys", cluster),
-        cluster=cluster,
-        user=user,
-        name=name,
-        is_default=default,
-        creation_time=now,
-    )
+    number, born = books.identity("wckeys", cluster, (cluster, user, name), now)
+    key = Wckey(id=number, cluster=cluster, user=user, name=name, is_default=default, creation_time=born)
     books.put("wckeys", key)
     info = f"mod_time={now}, wckey_name='{name}', user='{user}', is_def={int(default)}"
     books.log("Add WCKeys", actor, f"id_wckey={key.id}", info, now, cluster)
@@ -171,7 +160,8 @@ def add_wckeys_of_jobs(books: Books, cluster: str, wanted: Iterable[tuple[str, s
         for name in ("", asked) if asked == "*" else (asked,):
             if wckey_id(books, cluster, user, name):
                 continue
-            key = Wckey(id=books.next_id("wckeys", cluster), cluster=cluster, user=user, name=name, creation_time=now)
+            number, born = books.identity("wckeys", cluster, (cluster, user, name), now)
+            key = Wckey(id=number, cluster=cluster, user=user, name=name, creation_time=born)
             books.put("wckeys", key)
             info = f"mod_time={now}, user='{user}', wckey_name='{name}', is_def=0"
             books.log("Add WCKeys", "root", f"id_wckey={key.id}", info, now, cluster)

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from slurmpy.core.errors import SlurmError
 
-from . import storage
+from . import ownership, storage
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
 #: the schema that this release writes; `schema.SCHEMA_VERSION` is the same number (a test holds them together)
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 6
 
 READERS = 2
 
@@ -69,6 +69,10 @@ def _check(version: int, name: str) -> None:
         )
 
 
+class DatabaseFailed(SlurmError):
+    """The database did not do what it was asked, and not for the sake of what it was told."""
+
+
 class Database:
     """One database. `write` runs a function in the one writer's transaction, `read` in one of the readers' threads."""
 
@@ -79,6 +83,11 @@ class Database:
         self._readers = ThreadPoolExecutor(READERS, "slurmdbd-reader")
         self._engine: sa.Engine | None = None
         self._local = threading.local()
+        self.ownership = ownership.Ownership(conf)
+        self._owned: sa.Connection | None = None  # the writer's, which has the lock
+        self._failing = False  # whether the last transaction of the writer failed for the database's sake
+        #: called in the writer's thread when another slurmdbd has had the database since we opened it
+        self.on_taken: Callable[[], None] = lambda: None
 
     # -- opening -------------------------------------------------------------------------------------------------
 
@@ -91,19 +100,33 @@ class Database:
     def open(self) -> None:
         """Connects, makes the tables where there are none, brings older ones up to date. Blocking.
 
-        Raises SlurmError: ESLURM_DB_CONNECTION if the server does not answer (yet), another one for good.
+        This thread's connection is then the one that writes. Raises SlurmError: ESLURM_DB_CONNECTION if the server does
+        not answer (yet), `InUse` while another slurmdbd has the database, another one for good.
         """
         import sqlalchemy as sa
 
+        try:
+            self.ownership.take_file()
+        except OSError as error:
+            raise SlurmError("SLURM_ERROR", f"{self.path}.lock: {error.strerror}") from error
         if self.path is not None and not os.path.exists(self.path):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         engine = storage.connectable(self.conf)
+        connection = None
         try:
-            with engine.begin() as connection:
+            connection = engine.connect()
+            self.ownership.take(connection)
+            with connection.begin():
                 self._prepare(connection)
-        except sa.exc.DBAPIError as error:
-            raise failure(error, self.path is None) from error
-        self._engine = engine
+                self.ownership.sign(connection)
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, sa.exc.DBAPIError):
+                raise failure(error, self.path is None) from error
+            raise
+        self._engine, self._owned = engine, connection
+        self._local.connection, self._local.used = connection, time.monotonic()
 
     def version(self) -> int | None:
         """The schema that the database has: 0 before its tables are made, None if it holds tables of somebody else."""
@@ -141,10 +164,16 @@ class Database:
         migrations.mark(connection, SCHEMA_VERSION)
 
     def close(self) -> None:
+        self._writer.submit(self._disown)
         self._writer.shutdown(wait=True)
         self._readers.shutdown(wait=True, cancel_futures=True)
         if self._engine is not None:
             self._engine.dispose()
+        self.ownership.release()
+
+    def _disown(self) -> None:
+        if self._owned is not None and self.path is None:
+            self._owned.close()
 
     # -- using ---------------------------------------------------------------------------------------------------
 
@@ -160,18 +189,39 @@ class Database:
         self._local.used = time.monotonic()
         return found
 
+    def _owned_connection(self) -> sa.Connection:
+        """The writer's connection; one that is new has the lock first. Raises SlurmError."""
+        connection = self.connection()
+        if self.path is None and connection is not self._owned:
+            try:
+                self.ownership.take(connection, ownership.LINGERING)
+                if not self.ownership.is_ours(connection):
+                    self.on_taken()
+                    raise SlurmError("ESLURM_DB_CONNECTION", "another slurmdbd has had the database meanwhile")
+            except BaseException:
+                connection.invalidate()
+                connection.close()
+                raise
+            self._owned = connection
+        return connection
+
     def _in_transaction(
-        self, work: Callable[[sa.Connection], Value], failed: Callable[[], None] | None = None
+        self,
+        work: Callable[[sa.Connection], Value],
+        failed: Callable[[], None] | None = None,
+        connect: Callable[[], sa.Connection] | None = None,
     ) -> Value:
         import sqlalchemy as sa
 
+        from .refused import is_of_the_data
+
         connection = None
         try:
-            connection = self.connection()
+            connection = (connect or self.connection)()
             with connection.begin():
                 return work(connection)
         except BaseException as error:
-            if isinstance(error, sa.exc.DBAPIError) and connection is not None:
+            if isinstance(error, sa.exc.DBAPIError) and connection is not None and not is_of_the_data(error):
                 connection.invalidate()
                 connection.close()
             if failed is not None:
@@ -190,7 +240,32 @@ class Database:
         `failed()` is called, in the writer's thread and before anything else is written, if nothing was committed:
         `work` itself cannot know, for it is over when the commit fails.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._in_transaction, work, failed)
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work, failed)
+
+    def _write(self, work: Callable[[sa.Connection], Value], failed: Callable[[], None] | None) -> Value:
+        """Tells once when the database takes nothing (a full disk, a server that is away), and when that is over."""
+        from slurmpy.rpc.log import log
+
+        try:
+            found = self._in_transaction(work, failed, self._owned_connection)
+        except DatabaseFailed as error:
+            if not self._failing:
+                self._failing = True
+                log.error(f"{error.message}: nothing can be stored, what comes is refused until it can")
+            raise
+        if self._failing:
+            self._failing = False
+            log.info("the database takes what comes again")
+        return found
+
+    async def show_life(self) -> None:
+        """Keeps a server from ending the writer's connection, for as long as this runs; and notices that it has."""
+        while self.path is None:
+            await asyncio.sleep(ownership.SIGN_OF_LIFE)
+            try:
+                await self.write(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
+            except SlurmError:
+                continue  # whoever wants to write is told
 
     async def read(self, work: Callable[[sa.Connection], Value]) -> Value:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._in_transaction, work)
@@ -251,8 +326,13 @@ def _alive(connection: sa.Connection) -> sa.Connection | None:
 
 
 def failure(error: sa.exc.DBAPIError, server: bool) -> SlurmError:
-    """A driver's error as ours; a server that is gone is told from a statement that failed."""
+    """A driver's error as ours; a server that is gone is told from a statement that failed, and from a value that the
+    database never takes (`RefusedRecord`)."""
     import sqlalchemy as sa
 
+    from .refused import RefusedRecord, is_of_the_data
+
+    if is_of_the_data(error):
+        return RefusedRecord(f"database: {storage.one_line(error)}")
     gone = server and (error.connection_invalidated or isinstance(error, sa.exc.OperationalError))
-    return SlurmError("ESLURM_DB_CONNECTION" if gone else "SLURM_ERROR", f"database: {storage.one_line(error)}")
+    return DatabaseFailed("ESLURM_DB_CONNECTION" if gone else "SLURM_ERROR", f"database: {storage.one_line(error)}")

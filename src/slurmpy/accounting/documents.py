@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from slurmpy.core.errors import SlurmError
@@ -32,41 +33,77 @@ async def dump(service: Service, peer: Peer, args: dict[str, Any]) -> AsyncItera
         raise SlurmError("SLURM_ERROR", f"slurmdbd has no document of {what}")
     from slurmpy.data_parser import stream, tres
 
+    from . import fragments
+
     where = service.permissions.jobs_filter(peer, args.get("where") or {})
     books, now = service.books, int(time.time())
     tres.learn((one.id, one.type, one.name) for one in books.tres.values())
+    if service.fragments is None:
+        service.fragments = fragments.EndedJobs()
+    made = Records(where)
+    cache = fragments.OfRows(service.fragments, made.over, made.record)
 
     def pieces(connection: Any) -> Iterator[bytes]:
-        return _joined(stream.answer(args, records(connection, books, where, now), kind="slurmdb_jobs", now=now))
+        found = made.rows(connection, books, now)
+        return _joined(stream.answer(args, found, kind="slurmdb_jobs", cache=cache, now=now))
 
     async for piece in service.database.parts(pieces):
         yield piece
 
 
-def records(connection: Any, books: Any, where: dict[str, Any], now: int) -> Iterator[DbJob]:
+_END, _INDEX, _KILLED = (_JOB_FIELDS.index(name) for name in ("end_time", "db_index", "kill_request_user_id"))
+_STEP_END, _STEP_KILLED = (_STEP_FIELDS.index(name) for name in ("end_time", "kill_request_user_id"))
+
+
+class Records:
     """The jobs of a query as records with their steps, unless ``allocations`` leaves the steps out."""
-    from . import job_queries
 
-    steps = None if where.get("allocations") else _STEP_FIELDS
-    names: dict[int, str] = {}
-    for part in job_queries.rows(connection, books, _JOB_FIELDS, steps, where, now):
-        for row in part:
-            job = DbJob.__new__(DbJob)
-            values = job.__dict__
-            for name, value in zip(_JOB_FIELDS, row, strict=False):
-                values[name] = value
-            energy = values.pop("consumed_energy")
-            if values["tres_allocated"]:
-                values["tres_allocated"] = _with_energy(
-                    values["tres_allocated"], energy if energy is not None and values["end_time"] else _NO_VALUE
-                )
-            values["flags"] = tuple(values["flags"].split(",")) if values["flags"] else ()
-            values["kill_request_user"] = _user_name(names, values["kill_request_user_id"])
-            if steps is not None:
-                values["steps"] = tuple(_step(found, names) for found in row[-1])
-            yield job
+    def __init__(self, where: dict[str, Any]) -> None:
+        self.where = where
+        self.with_steps = not where.get("allocations")
+        self._names: dict[int, str] = {}
+
+    def rows(self, connection: Any, books: Any, now: int) -> Iterator[tuple[Any, ...]]:
+        from . import job_queries
+
+        steps = _STEP_FIELDS if self.with_steps else None
+        for part in job_queries.rows(connection, books, _JOB_FIELDS, steps, self.where, now):
+            yield from part
+
+    def over(self, row: tuple[Any, ...]) -> Any:
+        """A key of all that is told of a job that is over, with its steps; None of one that is not."""
+        if not row[_END]:
+            return None
+        steps: tuple[Any, ...] = ()
+        names: list[str] = []
+        if row[_KILLED] is not None:
+            names.append(_user_name(self._names, row[_KILLED]))
+        if self.with_steps:
+            steps = tuple(row[-1])
+            for step in steps:
+                if not step[_STEP_END]:
+                    return None
+                if step[_STEP_KILLED] is not None:
+                    names.append(_user_name(self._names, step[_STEP_KILLED]))
+            row = row[:-1]
+        return row[_INDEX], self.with_steps, hash((row, steps, *names))
+
+    def record(self, row: tuple[Any, ...]) -> DbJob:
+        job = DbJob.__new__(DbJob)
+        values = job.__dict__ = dict(zip(_JOB_FIELDS, row, strict=False))  # behind them stand the steps
+        energy = values.pop("consumed_energy")
+        if values["tres_allocated"]:
+            values["tres_allocated"] = _with_energy(
+                values["tres_allocated"], energy if energy is not None and values["end_time"] else _NO_VALUE
+            )
+        values["flags"] = tuple(values["flags"].split(",")) if values["flags"] else ()
+        values["kill_request_user"] = _user_name(self._names, values["kill_request_user_id"])
+        if self.with_steps:
+            values["steps"] = tuple(_step(found, self._names) for found in row[-1])
+        return job
 
 
+@lru_cache(4096)
 def _with_energy(allocated: str, energy: int) -> str:
     """What an allocation is told to have: its energy too, which is known when the job and a step of it are over."""
     parts = [part for part in allocated.split(",") if not part.startswith("energy=")]
@@ -76,9 +113,7 @@ def _with_energy(allocated: str, energy: int) -> str:
 
 def _step(row: tuple[Any, ...], names: dict[int, str]) -> DbStep:
     step = DbStep.__new__(DbStep)
-    values = step.__dict__
-    for name, value in zip(_STEP_FIELDS, row, strict=True):
-        values[name] = value
+    values = step.__dict__ = dict(zip(_STEP_FIELDS, row, strict=True))
     if values["step_het_comp"] == -1:
         values["step_het_comp"] = None
     values["kill_request_user"] = _user_name(names, values["kill_request_user_id"])
@@ -100,7 +135,12 @@ def _user_name(names: dict[int, str], number: int | None) -> str:
     return found
 
 
-def _joined(pieces: Iterator[bytes], size: int = 1 << 16) -> Iterator[bytes]:
+#: bytes that go at a time: each costs a turn between the thread that reads and the one that sends. One batch of jobs
+#: has them as a rule, and is not copied any more.
+_PIECE = 1 << 17
+
+
+def _joined(pieces: Iterator[bytes], size: int = _PIECE) -> Iterator[bytes]:
     held: list[bytes] = []
     length = 0
     for piece in pieces:

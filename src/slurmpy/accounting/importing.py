@@ -15,6 +15,7 @@ from slurmpy.core.errors import SlurmError
 
 from . import assoc_changes, changing, cluster_changes, qos_changes, schema, tres_text, user_changes
 from .job_records import check_item
+from .rollup_marks import FOREVER
 
 if TYPE_CHECKING:
     from slurmpy.auth.peer import Peer
@@ -35,7 +36,8 @@ KINDS = ("job_start", "job_complete", "step_start", "step_complete")
 
 async def import_associations(service: Service, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
     """``requests`` ((method of `CHANGES`, arguments), ...), ``tres`` names that limits speak of, ``cluster``,
-    ``dry_run`` -> ``text`` of what was added and ``added``, how many requests added something.
+    ``dry_run`` -> ``text`` of what was added, ``added``, how many requests added something, and ``texts``, what each of
+    these was told: (method, text).
 
     All of it or, with an error (SlurmError), nothing.
     """
@@ -47,14 +49,13 @@ async def import_associations(service: Service, peer: Peer, args: dict[str, Any]
     cluster = str(args.get("cluster") or "")
 
     def work(books: Books, now: int) -> dict[str, Any]:
-        added, text = 0, ""
+        texts: list[tuple[str, str]] = []
         cluster_changes.ensure_tres(books, tres, peer.name, now, cluster)
         for method, given in requests:
             result = CHANGES[method](books, given, peer.name, now)
             if result["added"]:
-                added += 1
-                text += str(result.get("text") or "")
-        return {"added": added, "text": text}
+                texts.append((method, str(result.get("text") or "")))
+        return {"added": len(texts), "text": "".join(text for _, text in texts), "texts": tuple(texts)}
 
     result: dict[str, Any] = await service.change(work, commit=not args.get("dry_run"))
     return result
@@ -96,10 +97,18 @@ async def import_jobs(service: Service, peer: Peer, args: dict[str, Any]) -> dic
     def work(connection: sa.Connection) -> dict[str, Any]:
         before = _counts(connection, cluster, items)
         recorder.write(connection, cluster, [*items, *_suspensions(connection, cluster, items)])
+        # also of tasks of an array whose record, in which they waited, is not here
+        recorder.marks.note(
+            connection,
+            [(int(one.get("eligible_time") or 0) or FOREVER, int(one.get("start_time") or 0) or FOREVER)
+             for one in items if one.get("array_task_id") is not None],
+        )  # fmt: skip
         after = _counts(connection, cluster, items)
         return {"new_jobs": after[0] - before[0], "new_steps": after[1] - before[1]}
 
     result: dict[str, Any] = await service.database.write(work, recorder.forget)
+    if service.roller is not None:
+        service.roller.wake.set()
     return result
 
 

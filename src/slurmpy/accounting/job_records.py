@@ -1,192 +1,144 @@
 """What slurmctld reports about jobs, steps, nodes and reservations: merged into rows, a batch a transaction.
 
-Merging is pure (`merge_job`, `merge_step`): a row as it was and an item give the row as it is, whatever was repeated
-and in whatever order a job's start and end arrive. `Recorder` fetches the rows that a batch concerns, merges, and
-writes back.
+`Recorder` fetches the rows that a batch concerns, merges (`merging`), and writes back.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
 
-from slurmpy.core.errors import SlurmError
-from slurmpy.rpc.dbd_messages import JOB_FIELDS, KINDS, STEP_FIELDS
+from slurmpy.rpc.dbd_messages import KINDS
 
-from . import schema, tres_text
+from . import numbering, rollup_marks, schema, tres_text
+from .bulk import BulkWriter
+from .merging import FINISHED, NO_HET, Item, Row, column_value, merge_job, merge_step
+from .refused import RefusedRecord
+from .rollup_marks import FOREVER, Marks, Stretch
 
-Row = dict[str, Any]
-Item = Mapping[str, Any]
+JobKey = tuple[str, int, int]  # cluster, job, time of submission
+StepKey = tuple[int, int, int]  # db_index of the job, step, component
 
-#: rows of jobs that were touched lately, so that a job's end need not read its start back
-CACHE_ROWS = 20_000
+#: jobs, and steps, under way that are remembered
+CACHE_ROWS = 10_000
+#: values in one IN (...): what every database takes
+_AT_ONCE = 500
 
-_FINISHED = 3  # the first base state that is an end
 _CANCELLED = 4
-_NO_HET = -1
-
-_JOB = schema.Mapper(schema.records.DbJob, schema.jobs)
-_STEP = schema.Mapper(schema.records.DbStep, schema.steps)
-_JOB_NAMES = tuple(name for name in _JOB.columns if name != "db_index")
-_JOB_DEFAULTS = {name: _JOB.defaults[name] for name in _JOB_NAMES} | {"flags": "", "alloc_cpus": 0}
-_STEP_DEFAULTS = dict(_STEP.defaults)
-_JOB_COLUMNS = frozenset(JOB_FIELDS) & frozenset(_JOB.columns) - {"job_id", "submit_time"}
-_STEP_COLUMNS = frozenset(STEP_FIELDS) & frozenset(_STEP.columns) - {"step_id", "step_het_comp"}
-_TRES_COLUMNS = ("tres_requested", "tres_allocated")
-
-#: what a job's end decides: a start that arrives after it does not change these
-_END_DECIDES = frozenset(
-    (
-        "job_state",
-        "end_time",
-        "exit_code",
-        "derived_exit_code",
-        "failed_node",
-        "kill_request_user",
-        "kill_request_user_id",
-    )
-)
+#: parts of keys
+_KEYS = ("job_id", "submit_time", "step_id")
 
 
 def check_item(item: Any) -> None:
-    """Raises SlurmError for an item that no slurmctld of ours sends."""
+    """Raises RefusedRecord for an item that no slurmctld of ours sends."""
     if not isinstance(item, dict) or (item.get("kind") not in KINDS and item.get("kind") not in _SINGLE):
-        raise SlurmError("SLURM_ERROR", "records: an item of unknown kind")
+        raise RefusedRecord("records: an item of unknown kind")
     for name in KINDS[item["kind"]][0] if item["kind"] in KINDS else ():
         if name not in item:
-            raise SlurmError("SLURM_ERROR", f"records: {item['kind']} without {name}")
+            raise RefusedRecord(f"records: {item['kind']} without {name}")
+        if name in _KEYS and type(item[name]) is not int:
+            raise RefusedRecord(f"records: {name} of a {item['kind']} is no number")
 
 
-def _value(name: str, value: Any) -> Any:
-    if isinstance(value, tuple):
-        value = ",".join(value)
-    if isinstance(value, str):
-        value = schema.storable(value)
-    if name in _TRES_COLUMNS and value:
-        try:
-            return tres_text.canonical(value)
-        except ValueError:
-            return ""
-    return value
+class _Remembered:
+    """Rows that have not ended yet, by key: what ends them need not be read back. Rows are kept as tuples, in a fifth
+    of the room of dictionaries."""
 
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names, self._pick = names, itemgetter(*names)
+        self._rows: dict[Any, tuple[Any, ...]] = {}
 
-def merge_job(row: Row | None, item: Item, cluster: str) -> Row:
-    """The row of a job after a job_start or job_complete."""
-    if row is None:
-        merged: Row = {
-            **_JOB_DEFAULTS,
-            "cluster": cluster,
-            "job_id": item["job_id"],
-            "submit_time": item["submit_time"],
-        }
-        ended = False
-    else:
-        merged = dict(row)
-        ended = merged["job_state"] & 0xFF >= _FINISHED or merged["end_time"] > 0
-    late_start = ended and item["kind"] == "job_start"
-    for name, value in item.items():
-        if name not in _JOB_COLUMNS:
-            continue
-        if late_start and (name in _END_DECIDES or merged[name] != _JOB_DEFAULTS[name]):
-            continue
-        if value is None and _JOB_DEFAULTS[name] is not None:
-            continue
-        merged[name] = _value(name, value)
-    merged["alloc_cpus"] = tres_text.parse(merged["tres_allocated"]).get("cpu", 0)
-    return merged
+    def get(self, key: Any) -> Row | None:
+        found = self._rows.get(key)
+        return None if found is None else dict(zip(self.names, found, strict=True))
 
+    def take(self, rows: Iterable[tuple[Any, Row]]) -> None:
+        for key, row in rows:
+            if row["end_time"]:
+                self._rows.pop(key, None)
+            else:
+                self._rows[key] = self._pick(row)
+        if len(self._rows) > CACHE_ROWS:
+            self._rows.clear()
 
-def merge_step(row: Row | None, item: Item) -> Row:
-    """The row of a step after a step_start or step_complete."""
-    if row is None:
-        merged: Row = {
-            **_STEP_DEFAULTS,
-            "step_id": item["step_id"],
-            "step_het_comp": _NO_HET if item.get("step_het_comp") is None else item["step_het_comp"],
-        }
-        ended = False
-    else:
-        merged = dict(row)
-        ended = merged["end_time"] > 0
-    late_start = ended and item["kind"] == "step_start"
-    for name, value in item.items():
-        if name not in _STEP_COLUMNS:
-            continue
-        if late_start and (name in _END_DECIDES or merged[name] != _STEP_DEFAULTS[name]):
-            continue
-        if value is None and _STEP_DEFAULTS[name] is not None:
-            continue
-        merged[name] = _value(name, value)
-    return merged
+    def clear(self) -> None:
+        self._rows.clear()
 
 
 class Recorder:
     """Writes batches of items; used in the writer's thread only.
 
     `wckey_id(connection, cluster, user, wckey)` gives the id of a job's WCKey (0: none), making it if it is new.
+    `marks` are told of what changes in hours that are rolled up.
     """
 
-    def __init__(self, wckey_id: Callable[[sa.Connection, str, str, str], int]) -> None:
+    def __init__(self, wckey_id: Callable[[sa.Connection, str, str, str], int], marks: Marks | None = None) -> None:
         self._wckey_id = wckey_id
-        self._jobs: dict[tuple[str, int, int], Row] = {}
-        self._next_job = self._next_step = 0
-        job, step = schema.jobs, schema.steps
-        self._find_job = sa.select(*(job.c[name] for name in ("db_index", "alloc_cpus", *_JOB_NAMES))).where(
-            job.c.cluster == sa.bindparam("k_cluster"),
-            job.c.job_id == sa.bindparam("k_job"),
-            job.c.submit_time == sa.bindparam("k_submit"),
+        self.marks = marks or Marks()
+        self.jobs = _Remembered(tuple(schema.jobs.c.keys()))
+        self.steps = _Remembered(tuple(schema.steps.c.keys()))
+        self._next: dict[str, int] = {}
+        self._top: int | None = None
+        self._bulk: dict[str, BulkWriter] = {}
+        job, step = schema.jobs.c, schema.steps.c
+        self.find_jobs = sa.select(schema.jobs).where(job.job_id.in_(sa.bindparam("ids", expanding=True)))
+        self.find_steps = sa.select(schema.steps).where(
+            step.job_index.in_(sa.bindparam("jobs", expanding=True)),
+            step.step_id.in_(sa.bindparam("ids", expanding=True)),
         )
-        self._find_step = sa.select(*(step.c[n] for n in ("db_index", "job_index", *_STEP.columns))).where(
-            step.c.job_index == sa.bindparam("k_job"),
-            step.c.step_id == sa.bindparam("k_step"),
-            step.c.step_het_comp == sa.bindparam("k_het"),
-        )
-        self._update_job = sa.update(job).where(job.c.db_index == sa.bindparam("k_index"))
-        self._update_step = sa.update(step).where(step.c.db_index == sa.bindparam("k_index"))
 
     def write(self, connection: sa.Connection, cluster: str, items: Sequence[Item]) -> None:
         """All of `items`, in the caller's transaction. Raises SlurmError; then nothing of the batch stays."""
         for item in items:
             check_item(item)
         try:
-            _Batch(self, connection, cluster).run(items)
+            began = 0
+            for at, item in enumerate(items):
+                if item["kind"] == "flush_jobs":  # what comes after it must not find what it ends
+                    _Batch(self, connection, cluster).run(items[began:at])
+                    end_open_jobs(connection, cluster, int(item["time"]))
+                    self.marks.note(connection, [(int(item["time"]), FOREVER)])
+                    self.forget()
+                    began = at + 1
+            _Batch(self, connection, cluster).run(items[began:])
         except BaseException:
             self.forget()
             raise
 
     def forget(self) -> None:
         """Drops what is remembered of the database (after a transaction that was rolled back)."""
-        self._jobs.clear()
-        self._next_job = self._next_step = 0
+        self.jobs.clear()
+        self.steps.clear()
+        self._next.clear()
+        self._top = None
 
     # -- for _Batch ----------------------------------------------------------------------------------------------
 
-    def new_job_index(self, connection: sa.Connection) -> int:
-        if not self._next_job:
-            self._next_job = (connection.execute(sa.select(sa.func.max(schema.jobs.c.db_index))).scalar() or 0) + 1
-        self._next_job += 1
-        return self._next_job - 1
+    def new_index(self, connection: sa.Connection, table: sa.Table) -> int:
+        if table.name not in self._next:
+            self._next[table.name] = numbering.highest(connection, table)
+        self._next[table.name] += 1
+        return self._next[table.name]
 
-    def new_step_index(self, connection: sa.Connection) -> int:
-        if not self._next_step:
-            self._next_step = (connection.execute(sa.select(sa.func.max(schema.steps.c.db_index))).scalar() or 0) + 1
-        self._next_step += 1
-        return self._next_step - 1
+    def top(self, connection: sa.Connection) -> int:
+        """The highest job id of all clusters in the database: those above it need not be looked for there."""
+        if self._top is None:
+            self._top = int(connection.execute(sa.select(sa.func.max(schema.jobs.c.job_id))).scalar() or 0)
+        return self._top
 
-    def cached(self, key: tuple[str, int, int]) -> Row | None:
-        return self._jobs.get(key)
+    def put_jobs(self, numbers: Sequence[int]) -> None:
+        """Jobs of these ids have been written."""
+        if self._top is not None:
+            self._top = max((self._top, *numbers))
 
-    def remember(self, rows: Mapping[tuple[str, int, int], Row]) -> None:
-        if len(self._jobs) + len(rows) > CACHE_ROWS:
-            self._jobs.clear()
-        for key, row in rows.items():
-            if row["end_time"]:
-                self._jobs.pop(key, None)
-            else:
-                self._jobs[key] = row
+    def bulk(self, connection: sa.Connection, table: sa.Table) -> BulkWriter:
+        if table.name not in self._bulk:
+            self._bulk[table.name] = BulkWriter(table, connection.dialect)
+        return self._bulk[table.name]
 
 
 class _Batch:
@@ -194,17 +146,19 @@ class _Batch:
 
     def __init__(self, recorder: Recorder, connection: sa.Connection, cluster: str) -> None:
         self.recorder, self.connection, self.cluster = recorder, connection, cluster
-        self._begin()
-
-    def _begin(self) -> None:
-        self.jobs: dict[tuple[str, int, int], Row] = {}
-        self.new_jobs: set[int] = set()
-        self.changed_jobs: set[tuple[str, int, int]] = set()
-        self.steps: dict[tuple[int, int, int], Row] = {}
-        self.new_steps: set[int] = set()
+        #: as they are in the database
+        self.old_jobs: dict[JobKey, Row] = {}
+        self.old_steps: dict[StepKey, Row] = {}
+        #: as they are to be; only what is new or changed
+        self.jobs: dict[JobKey, Row] = {}
+        self.steps: dict[StepKey, Row] = {}
         self.files: dict[int, Row] = {}
+        #: when something but a job's own row changed
+        self.changed: list[Stretch | None] = []
 
     def run(self, items: Sequence[Item]) -> None:
+        self._find_jobs(items)
+        self._find_steps(items)
         for item in items:
             kind = item["kind"]
             if kind.startswith("job_"):
@@ -213,34 +167,65 @@ class _Batch:
                 self._step(item)
             elif kind == "suspend":
                 self._suspend(item)
-            elif kind == "flush_jobs":
-                self._end_all(int(item["time"]))
             else:
-                _SINGLE[kind](self.connection, self.cluster, item)
+                self.changed.append(_SINGLE[kind](self.connection, self.cluster, item))
         self._flush()
+
+    # -- what is there already -----------------------------------------------------------------------------------
+
+    def _key(self, item: Item) -> JobKey:
+        return self.cluster, item["job_id"], item["submit_time"]
+
+    def _find_jobs(self, items: Sequence[Item]) -> None:
+        """The rows of all jobs that the batch speaks of, in one go."""
+        remembered, unknown = self.recorder.jobs, set()
+        for key in {self._key(item) for item in items if "job_id" in item}:
+            row = remembered.get(key)
+            if row is not None:
+                self.old_jobs[key] = row
+            else:
+                unknown.add(key)
+        top = self.recorder.top(self.connection) if unknown else 0
+        numbers = sorted({key[1] for key in unknown if key[1] <= top})
+        for start in range(0, len(numbers), _AT_ONCE):
+            found = self.connection.execute(self.recorder.find_jobs, {"ids": numbers[start : start + _AT_ONCE]})
+            for values in found:
+                row = dict(zip(remembered.names, values, strict=True))
+                key = (row["cluster"], row["job_id"], row["submit_time"])
+                if key in unknown:
+                    self.old_jobs[key] = row
+
+    def _find_steps(self, items: Sequence[Item]) -> None:
+        remembered, unknown = self.recorder.steps, set()
+        for item in items:
+            if item["kind"].startswith("step_") and (job := self.old_jobs.get(self._key(item))) is not None:
+                key = _step_key(job["db_index"], item)
+                row = remembered.get(key)
+                if row is not None:
+                    self.old_steps[key] = row
+                else:
+                    unknown.add(key)
+        jobs = sorted({key[0] for key in unknown})
+        for start in range(0, len(jobs), _AT_ONCE):
+            some = set(jobs[start : start + _AT_ONCE])
+            numbers = sorted({key[1] for key in unknown if key[0] in some})
+            for at in range(0, len(numbers), _AT_ONCE):
+                bounds = {"jobs": sorted(some), "ids": numbers[at : at + _AT_ONCE]}
+                for values in self.connection.execute(self.recorder.find_steps, bounds):
+                    row = dict(zip(remembered.names, values, strict=True))
+                    self.old_steps[(row["job_index"], row["step_id"], row["step_het_comp"])] = row
 
     # -- jobs ----------------------------------------------------------------------------------------------------
 
-    def _existing_job(self, key: tuple[str, int, int]) -> Row | None:
-        row = self.jobs.get(key) or self.recorder.cached(key)
-        if row is None:
-            found = self.connection.execute(
-                self.recorder._find_job, {"k_cluster": key[0], "k_job": key[1], "k_submit": key[2]}
-            ).first()
-            row = dict(found._mapping) if found is not None else None
-        return row
-
-    def _put_job(self, key: tuple[str, int, int], row: Row) -> Row:
+    def _put_job(self, key: JobKey, row: Row) -> Row:
         if "db_index" not in row:
-            row["db_index"] = self.recorder.new_job_index(self.connection)
-            self.new_jobs.add(row["db_index"])
+            row["db_index"] = self.recorder.new_index(self.connection, schema.jobs)
         self.jobs[key] = row
-        self.changed_jobs.add(key)
         return row
 
     def _job(self, item: Item) -> None:
-        key = (self.cluster, item["job_id"], item["submit_time"])
-        before = self._existing_job(key)
+        key = self._key(item)
+        before = self.jobs.get(key) or self.old_jobs.get(key)
         row = merge_job(before, item, self.cluster)
         if row["wckey"] and not row["wckey_id"]:
             row["wckey_id"] = self.recorder._wckey_id(self.connection, self.cluster, row["user_name"], row["wckey"])
@@ -249,63 +234,47 @@ class _Batch:
         if item.get("script") or item.get("environment"):
             self.files[row["db_index"]] = {
                 "job_index": row["db_index"],
-                "script": item.get("script") or "",
-                "environment": item.get("environment") or "",
+                "script": _text(item.get("script")),
+                "environment": _text(item.get("environment")),
             }
 
     def _job_of(self, item: Item) -> Row:
-        key = (self.cluster, item["job_id"], item["submit_time"])
-        row = self._existing_job(key)
+        key = self._key(item)
+        row = self.jobs.get(key) or self.old_jobs.get(key)
         if row is None:
             # its start is still to come (or was lost with an older life of slurmctld): keep what we are told
             start = {"kind": "job_start", "job_id": key[1], "submit_time": key[2], "job_state": 1}
             row = self._put_job(key, merge_job(None, start, self.cluster))
-        else:
-            self.jobs.setdefault(key, row)
         return row
 
     def _suspend(self, item: Item) -> None:
         job = self._job_of(item)
         table = schema.suspensions
-        mine = (table.c.job_index == job["db_index"]) & (table.c.time_start == item["start"])
+        start = int(item["start"])
+        mine = (table.c.job_index == job["db_index"]) & (table.c.time_start == start)
         end = int(item.get("end") or 0)
         before = self.connection.execute(sa.select(table.c.time_end).where(mine)).scalar()
         if before is None:
-            self.connection.execute(
-                table.insert().values(job_index=job["db_index"], time_start=item["start"], time_end=end)
-            )
-        elif (not before and end) or end > before or (before == item["start"] and not end):
+            self.connection.execute(table.insert().values(job_index=job["db_index"], time_start=start, time_end=end))
+            self.changed.append((start, end or FOREVER))
+        elif (not before and end) or end > before or (before == start and not end):
             # one of no length may go on: resumed and suspended again within the second
             self.connection.execute(table.update().where(mine).values(time_end=end))
-        state = item.get("job_state")
+            self.changed.append((min(before or FOREVER, end or FOREVER), FOREVER))
+        state = column_value("job_state", item.get("job_state"), int)
         if state is not None and not job["end_time"] and job["job_state"] != state:
-            key = (self.cluster, item["job_id"], item["submit_time"])
-            self._put_job(key, {**job, "job_state": state})
-
-    def _end_all(self, when: int) -> None:
-        """What is open ends as cancelled at `when`, or at its start if that was later: waiting jobs never started."""
-        self._flush()
-        end_open_jobs(self.connection, self.cluster, when)
-        self.recorder.forget()  # what it remembers are open jobs only
-        self._begin()
+            self._put_job(self._key(item), {**job, "job_state": state})
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
     def _step(self, item: Item) -> None:
         job = self._job_of(item)
-        het = item.get("step_het_comp")
-        key = (job["db_index"], item["step_id"], _NO_HET if het is None else het)
-        row = self.steps.get(key)
-        if row is None and job["db_index"] not in self.new_jobs:
-            found = self.connection.execute(
-                self.recorder._find_step, {"k_job": key[0], "k_step": key[1], "k_het": key[2]}
-            ).first()
-            row = dict(found._mapping) if found is not None else None
+        key = _step_key(job["db_index"], item)
+        row = self.steps.get(key) or self.old_steps.get(key)
         merged = merge_step(row, item)
         if "db_index" not in merged:
-            merged["db_index"] = self.recorder.new_step_index(self.connection)
+            merged["db_index"] = self.recorder.new_index(self.connection, schema.steps)
             merged["job_index"] = job["db_index"]
-            self.new_steps.add(merged["db_index"])
         elif merged == row:
             return
         self.steps[key] = merged
@@ -313,70 +282,86 @@ class _Batch:
     # -- writing -------------------------------------------------------------------------------------------------
 
     def _flush(self) -> None:
-        execute = self.connection.execute
-        fresh = [self.jobs[key] for key in self.changed_jobs if self.jobs[key]["db_index"] in self.new_jobs]
-        if fresh:
-            execute(schema.jobs.insert(), fresh)
-        old = [self.jobs[key] for key in self.changed_jobs if self.jobs[key]["db_index"] not in self.new_jobs]
-        if old:
-            execute(self.recorder._update_job, [{**row, "k_index": row["db_index"]} for row in old])
+        bulk = self.recorder.bulk
+        bulk(self.connection, schema.jobs).write(self.connection, _pairs(self.old_jobs, self.jobs))
+        bulk(self.connection, schema.steps).write(self.connection, _pairs(self.old_steps, self.steps))
         if self.files:
-            execute(schema.job_files.delete().where(schema.job_files.c.job_index.in_(list(self.files))))
-            execute(schema.job_files.insert(), list(self.files.values()))
-        fresh = [row for row in self.steps.values() if row["db_index"] in self.new_steps]
-        if fresh:
-            execute(schema.steps.insert(), fresh)
-        old = [row for row in self.steps.values() if row["db_index"] not in self.new_steps]
-        if old:
-            execute(self.recorder._update_step, [{**row, "k_index": row["db_index"]} for row in old])
-        self.recorder.remember({key: self.jobs[key] for key in self.changed_jobs})
+            kept = schema.job_files
+            self.connection.execute(kept.delete().where(kept.c.job_index.in_(list(self.files))))
+            self.connection.execute(kept.insert(), list(self.files.values()))
+        self.changed += [rollup_marks.of_job(self.old_jobs.get(key), row) for key, row in self.jobs.items()]
+        self.recorder.marks.note(self.connection, self.changed)
+        self.recorder.put_jobs([key[1] for key in self.jobs])
+        self.recorder.jobs.take(self.jobs.items())
+        self.recorder.steps.take(self.steps.items())
+
+
+def _step_key(job_index: int, item: Item) -> StepKey:
+    het = item.get("step_het_comp")
+    return job_index, item["step_id"], NO_HET if het is None else int(het)
+
+
+def _pairs(old: Mapping[Any, Row], new: Mapping[Any, Row]) -> Iterator[tuple[Row | None, Row]]:
+    return ((old.get(key), row) for key, row in new.items())
 
 
 # ---- nodes, the cluster's size, reservations
 
 
-def _node_down(connection: sa.Connection, cluster: str, item: Item) -> None:
+def _text(value: Any) -> str:
+    return schema.storable(str(value or ""))
+
+
+def _node_down(connection: sa.Connection, cluster: str, item: Item) -> Stretch | None:
     table = schema.events
-    node = (table.c.cluster == cluster) & (table.c.node == item["node"])
+    name = _text(item["node"])
+    node = (table.c.cluster == cluster) & (table.c.node == name)
     start, end = int(item["start"]), int(item.get("end") or 0)
     values = {
         "end_time": end,
         "state": int(item.get("state") or 0),
-        "reason": str(item.get("reason") or ""),
-        "user_id": item.get("user_id"),
-        "user_name": str(item.get("user_name") or ""),
-        "tres": _value("tres_allocated", item.get("tres") or ""),
+        "reason": _text(item.get("reason")),
+        "user_id": column_value("user_id", item.get("user_id"), int),
+        "user_name": _text(item.get("user_name")),
+        "tres": column_value("tres_allocated", item.get("tres") or "", str),
     }
-    before = connection.execute(sa.select(table.c.end_time).where(node & (table.c.start_time == start))).scalar()
-    if before is None:
+    event = sa.select(table.c.end_time, table.c.state, table.c.tres).where(node & (table.c.start_time == start))
+    row = connection.execute(event).first()
+    if row is None:
         # one stretch at a time: a change of state or reason ends the one before, at its start if the clock went back
         connection.execute(
             table.update().where(node & (table.c.end_time == 0)).values(end_time=_not_before(table.c.start_time, start))
         )
         connection.execute(
-            table.insert().values(cluster=cluster, node=item["node"], cluster_nodes="", start_time=start, **values)
+            table.insert().values(cluster=cluster, node=name, cluster_nodes="", start_time=start, **values)
         )
-    elif not before or (before == start and not end):  # up and down again within the second: it goes on
-        connection.execute(table.update().where(node & (table.c.start_time == start)).values(**values))
+        return start, FOREVER
+    before = row.end_time
+    if before and not (before == start and not end):  # up and down again within the second: it goes on
+        return None
+    connection.execute(table.update().where(node & (table.c.start_time == start)).values(**values))
+    same = (row.state, row.tres) == (values["state"], values["tres"])
+    return rollup_marks.of_stretch((start, before), (start, end), same)
 
 
-def _node_up(connection: sa.Connection, cluster: str, item: Item) -> None:
+def _node_up(connection: sa.Connection, cluster: str, item: Item) -> Stretch:
     table = schema.events
     connection.execute(
         table.update()
         .where(
             table.c.cluster == cluster,
-            table.c.node == item["node"],
+            table.c.node == _text(item["node"]),
             table.c.end_time == 0,
         )
         .values(end_time=_not_before(table.c.start_time, int(item["end"])))
     )
+    return int(item["end"]), FOREVER
 
 
-def _cluster_tres(connection: sa.Connection, cluster: str, item: Item) -> None:
+def _cluster_tres(connection: sa.Connection, cluster: str, item: Item) -> Stretch | None:
     table = schema.events
     mine = (table.c.cluster == cluster) & (table.c.node == "")
-    now, tres, nodes = int(item["time"]), _value("tres_allocated", item["tres"]), str(item["nodes"])
+    now, tres, nodes = int(item["time"]), tres_text.canonical(_text(item["tres"])), _text(item["nodes"])
     last = connection.execute(
         sa.select(table.c.start_time, table.c.end_time, table.c.tres, table.c.cluster_nodes)
         .where(mine & (table.c.state == 0))
@@ -385,7 +370,7 @@ def _cluster_tres(connection: sa.Connection, cluster: str, item: Item) -> None:
     ).first()
     if last is not None:
         if last.start_time >= now or (not last.end_time and (last.tres, last.cluster_nodes) == (tres, nodes)):
-            return
+            return None
         open_one = mine & (table.c.state == 0) & (table.c.end_time == 0)
         connection.execute(table.update().where(open_one).values(end_time=now))
     connection.execute(
@@ -402,9 +387,10 @@ def _cluster_tres(connection: sa.Connection, cluster: str, item: Item) -> None:
             tres=tres,
         )
     )
+    return now, FOREVER
 
 
-def _cluster_down(connection: sa.Connection, cluster: str, item: Item) -> None:
+def _cluster_down(connection: sa.Connection, cluster: str, item: Item) -> Stretch:
     """slurmctld has gone (TrackSlurmctldDown)."""
     table = schema.events
     mine = (table.c.cluster == cluster) & (table.c.node == "")
@@ -424,48 +410,54 @@ def _cluster_down(connection: sa.Connection, cluster: str, item: Item) -> None:
                 reason="slurmctld disconnect",
                 user_id=None,
                 user_name="",
-                tres=_value("tres_allocated", item["tres"]),
+                tres=column_value("tres_allocated", item["tres"], str),
             )
         )
+    return start, FOREVER
 
 
-def _cluster_up(connection: sa.Connection, cluster: str, item: Item) -> None:
+def _cluster_up(connection: sa.Connection, cluster: str, item: Item) -> Stretch | None:
     table = schema.events
     mine = (table.c.cluster == cluster) & (table.c.node == "") & (table.c.state != 0) & (table.c.end_time == 0)
-    connection.execute(table.update().where(mine).values(end_time=item["end"]))
+    found = connection.execute(table.update().where(mine).values(end_time=item["end"]))
+    return (int(item["end"]), FOREVER) if found.rowcount else None
 
 
-def _reservation(connection: sa.Connection, cluster: str, item: Item) -> None:
+def _reservation(connection: sa.Connection, cluster: str, item: Item) -> Stretch | None:
     table = schema.reservations
-    mine = (table.c.cluster == cluster) & (table.c.id == item["id"]) & (table.c.start_time == item["start_time"])
+    number, start = int(item["id"]), int(item["start_time"])
+    mine = (table.c.cluster == cluster) & (table.c.id == number) & (table.c.start_time == start)
     values: Row = {}
     for name in ("name", "nodes", "comment"):
         if name in item:
-            values[name] = str(item[name] or "")
+            values[name] = _text(item[name])
     if "associations" in item:
         given = item["associations"]
-        values["associations"] = given if isinstance(given, str) else ",".join(str(number) for number in given)
+        values["associations"] = _text(given if isinstance(given, str) else ",".join(str(one) for one in given))
     if "tres" in item:
-        values["tres"] = _value("tres_allocated", item["tres"] or "")
+        values["tres"] = column_value("tres_allocated", item["tres"] or "", str)
     if "flags" in item:
-        values["flags"] = ",".join(item["flags"])
+        values["flags"] = _text(",".join(item["flags"]))
     if "end_time" in item:
         values["end_time"] = int(item["end_time"])
     if item.get("removed_at"):
         values["end_time"] = int(item["removed_at"])
-    if connection.execute(sa.select(table.c.id).where(mine)).scalar() is not None:
+    row = connection.execute(sa.select(table).where(mine)).first()
+    start = int(item["start_time"])
+    if row is not None:
         connection.execute(table.update().where(mine).values(**values))
-        return
+        old, new = row._mapping, {**row._mapping, **values}
+        same = all(old[name] == new[name] for name in ("name", "tres", "flags", "associations"))
+        return rollup_marks.of_stretch((start, old["end_time"]), (start, new["end_time"]), same)
     blank = {"name": "", "nodes": "", "comment": "", "associations": "", "tres": "", "flags": "", "end_time": 0}
     connection.execute(
-        table.insert().values(
-            cluster=cluster, id=item["id"], start_time=item["start_time"], unused_wall=0.0, **{**blank, **values}
-        )
+        table.insert().values(cluster=cluster, id=number, start_time=start, unused_wall=0.0, **{**blank, **values})
     )
+    return rollup_marks.of_stretch(None, (start, int(values.get("end_time", 0))), True)
 
 
-#: kinds that concern neither jobs nor steps
-_SINGLE: dict[str, Callable[[sa.Connection, str, Item], None]] = {
+#: kinds that concern neither jobs nor steps; they return when the cluster's time counts otherwise than before
+_SINGLE: dict[str, Callable[[sa.Connection, str, Item], Stretch | None]] = {
     "node_down": _node_down,
     "node_up": _node_up,
     "cluster_tres": _cluster_tres,
@@ -491,15 +483,18 @@ def _not_before(start: Any, when: int) -> Any:
     return sa.case((start > when, start), else_=when)
 
 
-def close_open_jobs(connection: sa.Connection, cluster: str, indexes: Sequence[int], now: int | None = None) -> None:
-    """Ends runaway jobs: those that the database holds open and the cluster does not know (`sacctmgr show runaway`)."""
+def close_open_jobs(
+    connection: sa.Connection, cluster: str, indexes: Sequence[int], now: int | None = None
+) -> int | None:
+    """Ends runaway jobs: those that the database holds open and the cluster does not know (`sacctmgr show runaway`).
+
+    Returns the earliest of the ends, None if there was nothing to end."""
     when = int(now if now is not None else time.time())
     job = schema.jobs
     # the latest of the start, the eligible and the submit time, as Slurm has it
     latest = sa.case((job.c.eligible_time > job.c.submit_time, job.c.eligible_time), else_=job.c.submit_time)
     end = sa.case((job.c.start_time > latest, job.c.start_time), (latest > 0, latest), else_=when)
-    connection.execute(
-        job.update()
-        .where(job.c.cluster == cluster, job.c.db_index.in_(list(indexes)), job.c.end_time == 0)
-        .values(job_state=_FINISHED, end_time=end)
-    )
+    mine = (job.c.cluster == cluster) & job.c.db_index.in_(list(indexes)) & (job.c.end_time == 0)
+    earliest = connection.execute(sa.select(sa.func.min(end)).where(mine)).scalar()
+    connection.execute(job.update().where(mine).values(job_state=FINISHED, end_time=end))
+    return None if earliest is None else int(earliest)

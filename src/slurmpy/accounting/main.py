@@ -103,7 +103,7 @@ async def serve(daemon: Daemon, conf: Any, verbose: int = 0) -> None:
     from .service import Service
 
     key.load(conf, create=True)
-    service = Service(conf, daemon.stop)
+    service = Service(conf, daemon.stop, daemon.fail)
     server = Server(service.handlers(), dbd_messages.METHODS, conf, "slurmdbd", service.level, refusals={})
     server.levels_known = service.ready
 
@@ -172,11 +172,13 @@ def run(argv: list[str]) -> int:
     from slurmpy.conf import slurmdbd_conf
     from slurmpy.rpc.daemon import Daemon, refuse
 
+    from . import archive_files
     from .database import Database
 
     try:
         conf = slurmdbd_conf.load(options.path or conf_path())
         token.check(conf)
+        archive_files.check_settings(conf)
         if options.check:
             return _check(conf)
         Database(conf).check()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from slurmpy.core.errors import SlurmError
+from slurmpy.rpc.dbd_messages import METHODS
 
 from . import assoc_changes, user_changes
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from .books import Books
 
 _LEVELS = {"None": 0, "Operator": 1, "Administrator": 2}
+#: the level that a role demands
+_ROLES = {"any": 0, "operator": 1, "admin": 2}
 
 
 class Permissions:
@@ -56,6 +59,12 @@ class Permissions:
         check = _CHECKS.get(method)
         return args if check is None else check(self, peer, args)
 
+    def allowed_alone(self, peer: Peer, method: str, args: dict[str, Any]) -> dict[str, Any]:
+        """The same for a request within another one, whose role nobody has looked at yet."""
+        if self.level(peer) < _ROLES[METHODS[method]]:
+            raise SlurmError("ESLURM_ACCESS_DENIED")
+        return self.allowed(peer, method, args)
+
     def need_operator(self, peer: Peer) -> None:
         if not self.is_operator(peer):
             raise SlurmError("ESLURM_ACCESS_DENIED")
@@ -91,6 +100,18 @@ class Permissions:
         if secret or self.restricted(peer, "jobs"):
             cleaned["visible"] = (peer.uid, tuple(self.coordinates(peer)))
         return cleaned
+
+    def usage_filter(self, peer: Peer) -> Callable[[str, str], bool] | None:
+        """What tells (account, user) whose usage the peer may see; None if he may see all."""
+        if not self.restricted(peer, "usage"):
+            return None
+        own = self.coordinates(peer)
+        return lambda account, user: user == peer.name or account in own
+
+    def may_change_jobs_of(self, peer: Peer, owners: Iterable[int]) -> bool:
+        """Whether the peer may change jobs of these users (numbers) that are over: operators anybody's, others their
+        own. Which fields is asked before (`_modify_jobs`); whose jobs they are is known in the transaction only."""
+        return self.is_operator(peer) or all(owner == peer.uid for owner in owners)
 
     def may_see_user(self, peer: Peer, name: str) -> bool:
         return not self.restricted(peer, "users") or name == peer.name

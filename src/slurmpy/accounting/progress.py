@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from . import schema
+from . import notes
 
 #: sources remembered of a cluster, the latest last. What an older one has in its spool was confirmed long ago.
 SOURCES = 32
@@ -33,16 +33,15 @@ class Progress:
     def _of(self, connection: sa.Connection, cluster: str) -> dict[str, int]:
         found = self._known.get(cluster)
         if found is None:
-            value = connection.execute(sa.select(schema.meta.c.value).where(schema.meta.c.name == _name(cluster)))
-            found = self._known[cluster] = dict(json.loads(value.scalar() or "{}"))
+            found = self._known[cluster] = dict(json.loads(notes.get(connection, _name(cluster)) or "{}"))
         return found
 
     def new(
         self, connection: sa.Connection, cluster: str, source: str, numbers: Sequence[int], items: Sequence[Any]
-    ) -> list[Any]:
-        """Those of `items` that the books do not have yet; their `numbers` are ascending."""
+    ) -> list[tuple[int, Any]]:
+        """Those of `items` that the books do not have yet, each with its number; the `numbers` are ascending."""
         last = self._of(connection, cluster).get(source, 0)
-        return [item for number, item in zip(numbers, items, strict=True) if number > last]
+        return [(number, item) for number, item in zip(numbers, items, strict=True) if number > last]
 
     def note(self, connection: sa.Connection, cluster: str, source: str, number: int) -> None:
         """All records up to `number` are in the books once this transaction is committed."""
@@ -53,9 +52,7 @@ class Progress:
         for name in list(fresh)[: max(0, len(fresh) + 1 - SOURCES)]:
             del fresh[name]
         fresh[source] = number
-        value, meta = json.dumps(fresh), schema.meta
-        if not connection.execute(meta.update().where(meta.c.name == _name(cluster)).values(value=value)).rowcount:
-            connection.execute(meta.insert().values(name=_name(cluster), value=value))
+        notes.put(connection, _name(cluster), json.dumps(fresh))
         self._known[cluster] = fresh
 
 

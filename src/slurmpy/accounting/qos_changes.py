@@ -82,7 +82,8 @@ def add_qos(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict
     for name in [check_name("QOS", str(name)) for name in args.get("names") or ()]:
         if name in books.qos_ids:
             continue
-        qos = Qos(id=books.next_id("qos"), name=name, creation_time=now)
+        number, born = books.identity("qos", "", (name,), now)
+        qos = Qos(id=number, name=name, creation_time=born)
         books.put("qos", _applied(books, qos, {"description": name, **changes}))
         books.log("Add QOS", actor, name, _qos_info(books, books.qos[qos.id], now), now)
         added.append(name)
@@ -164,17 +165,25 @@ def modify_qos(books: Books, args: Mapping[str, Any], actor: str, now: int) -> d
             elif name == "flags":
                 parts.append(f"flags={_flag_bits(value)}")
             else:
-                parts.append(f"{name}={value!r}" if isinstance(value, str) else f"{name}={value}")
+                shown = "NULL" if value is None else value
+                parts.append(f"{name}={value!r}" if isinstance(value, str) else f"{name}={shown}")
         books.log("Modify QOS", actor, f"(name='{qos.name}')", ", ".join(parts), now)
     return {"names": tuple(qos.name for qos in matching)}
 
 
 def delete_qos(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
-    """``where`` -> ``names`` that are gone, from every list of QOS too."""
+    """``where`` -> ``names`` that are gone, from every list of QOS too. ``used``: they have had jobs.
+
+    Raises SlurmError ESLURM_NO_REMOVE_DEFAULT_QOS with data ``assocs`` for one that is somebody's default.
+    """
     matching = _matching_qos(books, args.get("where") or {})
     names = {qos.name for qos in matching}
+    defaults = sorted((one for one in books.associations.values() if one.default_qos in names), key=books.order)
+    if defaults:
+        listed = tuple((one.default_qos, *told(one)) for one in defaults)
+        raise SlurmError("ESLURM_NO_REMOVE_DEFAULT_QOS", data={"assocs": listed})
     for qos in matching:
-        books.remove("qos", qos)
+        books.delete("qos", qos, now, bool(args.get("used")))
     if names:
         for other in list(books.qos.values()):
             if names & set(other.preempt):
@@ -186,7 +195,8 @@ def delete_qos(books: Books, args: Mapping[str, Any], actor: str, now: int) -> d
             if (deltas, own, default) != (assoc.delta_qos, assoc.qos_own, assoc.default_qos):
                 books.put("associations", assoc.copy(delta_qos=deltas, qos_own=own, default_qos=default))
         books.log("Remove QOS", actor, " || ".join(f"id='{qos.id}'" for qos in matching), "", now)
-    return {"names": tuple(qos.name for qos in matching)}
+    gone = tuple(qos.name for qos in matching)
+    return {"names": gone, "qos": gone}
 
 
 # ---- resources
@@ -211,7 +221,8 @@ def add_resources(books: Books, args: Mapping[str, Any], actor: str, now: int) -
         if old is not None and not new:
             continue
         if old is None:
-            old = Resource(id=books.next_id("resources"), name=name, server=server, description=name)
+            number, born = books.identity("resources", "", (name, server), now)
+            old = Resource(id=number, name=name, server=server, description=name, creation_time=born)
             old = old.copy(**values)
             info = [f"mod_time={now}", f"count={old.count}", f"description='{old.description}'"]
             if old.server_type:
@@ -292,7 +303,7 @@ def delete_resources(books: Books, args: Mapping[str, Any], actor: str, now: int
             books.put("resources", one.copy(clusters=kept, allocated=sum(share for _, share in kept)))
             removed += [(one.name, one.server, cluster) for cluster, _ in gone]
         else:
-            books.remove("resources", one)
+            books.delete("resources", one, now, used=False)
             removed += [(one.name, one.server, ""), *((one.name, one.server, cluster) for cluster, _ in one.clusters)]
         books.log("Remove Resources", actor, f"id='{one.id}'", "", now)
     return {"removed": tuple(removed)}
@@ -386,15 +397,16 @@ def modify_federations(books: Books, args: Mapping[str, Any], actor: str, now: i
 
 def delete_clusters(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
     """``where`` -> ``names`` that are gone with their associations and WCKeys (their jobs stay in the database)."""
-    names = _matching_clusters(books, args.get("where") or {})
+    names, used = _matching_clusters(books, args.get("where") or {}), bool(args.get("used"))
+    ids = tuple(key for key in books.associations if key[0] in names)
     for name in names:
         for assoc in [one for one in books.associations.values() if one.cluster == name]:
-            books.remove("associations", assoc)
+            books.delete("associations", assoc, now, used)
         for key in [one for one in books.wckeys.values() if one.cluster == name]:
-            books.remove("wckeys", key)
-        books.remove("clusters", books.clusters[name])
+            books.delete("wckeys", key, now, used)
+        books.delete("clusters", books.clusters[name], now, used)
         books.log("Remove Clusters", actor, f"name='{name}'", "", now)
-    return {"names": tuple(names)}
+    return {"names": tuple(names), "clusters": tuple(names), "ids": ids}
 
 
 def add_federations(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
@@ -402,7 +414,7 @@ def add_federations(books: Books, args: Mapping[str, Any], actor: str, now: int)
     added = []
     for name in [check_name("federation", str(name)) for name in args.get("names") or ()]:
         if name not in books.federations:
-            books.put("federations", Federation(name=name))
+            books.put("federations", Federation(name=name, creation_time=books.born("federations", (name,), now)))
             books.log("Add Federations", actor, name, f"mod_time={now}, flags=0", now)
             added.append(name)
     if added and args.get("clusters"):
@@ -414,8 +426,8 @@ def delete_federations(books: Books, args: Mapping[str, Any], actor: str, now: i
     """``names`` -> ``names`` that are gone; their clusters stand alone again."""
     gone = [name for name in args.get("names") or () if name in books.federations]
     for name in gone:
-        books.remove("federations", books.federations[name])
+        books.delete("federations", books.federations[name], now, used=False)
         for cluster in [one for one in books.clusters.values() if one.federation == name]:
             books.put("clusters", cluster.copy(**_ALONE))
-        books.log("Remove Federations", actor, f"(name='{name}')", "", now)
+        books.log("Remove Federations", actor, f"name='{name}'", "", now)
     return {"names": tuple(gone)}

@@ -83,7 +83,8 @@ def _chosen(where: Where, name: str, value: str) -> bool:
 def _accounts(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
     books = service.books
     clusters = where.get("clusters")
-    for account in sorted(books.accounts.values(), key=lambda record: collate(record.name)):
+    known = books.with_deleted("accounts", where.get("with_deleted"))
+    for account in sorted(known, key=lambda record: collate(record.name)):
         if not (
             _chosen(where, "names", account.name)
             and _chosen(where, "descriptions", account.description)
@@ -92,13 +93,24 @@ def _accounts(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
             continue
         if where.get("flags") and not _flags(where["flags"]) & _flags(account.flags):
             continue
-        if clusters and not any(books.assoc(cluster, account.name) for cluster in clusters):
+        if clusters and not any(_has_assoc(books, where, cluster, account.name) for cluster in clusters):
             continue
         if not service.permissions.may_see_assoc(peer, account.name, ""):
             continue
         wire = {name: getattr(account, name) for name in account.FIELDS}
         wire["coordinators"] = coordinators_of(books, account.name)
         yield wire
+
+
+def _has_assoc(books: Books, where: Where, cluster: str, account: str) -> bool:
+    if books.assoc(cluster, account) is not None:
+        return True
+    return bool(where.get("with_deleted")) and bool(books.deleted.find("associations", cluster, account, "", ""))
+
+
+def _assocs_of_user(books: Books, where: Where, user: str) -> list[Any]:
+    gone = [one for one in books.deleted.of("associations") if one.user == user] if where.get("with_deleted") else []
+    return books.assocs_of_user(user) + gone
 
 
 def coordinators_of(books: Books, account: str) -> tuple[tuple[str, bool], ...]:
@@ -127,13 +139,13 @@ def coordinators_of(books: Books, account: str) -> tuple[tuple[str, bool], ...]:
 def _users(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
     books = service.books
     clusters = where.get("clusters") or books.cluster_names()
-    for user in sorted(books.users.values(), key=lambda record: collate(record.name)):
+    for user in sorted(books.with_deleted("users", where.get("with_deleted")), key=lambda record: collate(record.name)):
         if not _chosen(where, "names", user.name) or not service.permissions.may_see_user(peer, user.name):
             continue
         if where.get("admin_levels") and user.administrator_level not in where["admin_levels"]:
             continue
         if where.get("accounts") or where.get("clusters"):
-            assocs = books.assocs_of_user(user.name)
+            assocs = _assocs_of_user(books, where, user.name)
             if not any(_chosen(where, "accounts", a.account) and _chosen(where, "clusters", a.cluster) for a in assocs):
                 continue
         default = next((name for cluster in clusters if (name := books.default_account(user.name, cluster))), "")
@@ -170,7 +182,7 @@ def associations(service: Service, peer: Peer, where: Where) -> list[Any]:
                 names = books.accounts_below(cluster, account) if where.get("with_sub_accounts") else (account,)
                 below |= {(cluster, name) for name in names}
     found = []
-    for assoc in books.associations.values():
+    for assoc in books.with_deleted("associations", where.get("with_deleted")):
         if below is not None and (assoc.cluster, assoc.account) not in below:
             continue
         if any(where.get(name) and getattr(assoc, field) not in where[name] for name, field in _ASSOC_FILTERS):
@@ -185,7 +197,7 @@ def associations(service: Service, peer: Peer, where: Where) -> list[Any]:
     found.sort(key=books.order)
     seen = []
     for assoc in found:
-        record = books.effective(assoc)
+        record = books.effective(assoc, limits="DELETED" not in assoc.flags)
         if where.get("own_only"):
             own = assoc.qos_own or tuple(delta if delta[0] == "-" else delta[1:] for delta in sorted(assoc.delta_qos))
             record = assoc.copy(qos=tuple(sorted(own, key=collate)), lineage=record.lineage, parent_id=record.parent_id)
@@ -209,7 +221,7 @@ def associations(service: Service, peer: Peer, where: Where) -> list[Any]:
 
 def _simple(kind: str, order: Callable[[Any], Any], *filters: tuple[str, str]) -> Callable[..., Iterable[Any]]:
     def lister(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
-        for record in sorted(getattr(service.books, kind).values(), key=order):
+        for record in sorted(service.books.with_deleted(kind, where.get("with_deleted")), key=order):
             if all(not where.get(name) or getattr(record, field) in where[name] for name, field in filters):
                 yield record
 
@@ -237,13 +249,17 @@ def _wckeys(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
         "wckeys", order, ("names", "name"), ("users", "user"), ("clusters", "cluster"), ("ids", "id")
     )(service, peer, where):
         if service.permissions.may_see_user(peer, record.user):
-            yield record
+            wire = {name: getattr(record, name) for name in record.FIELDS}
+            yield wire | {"flags": () if (record.cluster, record.id) in service.books.wckeys else ("DELETED",)}
 
 
 def _clusters(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
     books = service.books
-    for name in books.cluster_names():
-        cluster = books.clusters[name]
+    known = {cluster.name: cluster for cluster in books.clusters.values()}
+    if where.get("with_deleted"):
+        known |= {cluster.name: cluster for cluster in books.deleted.of("clusters")}
+    for name in sorted(known, key=collate):
+        cluster = known[name]
         if (
             _chosen(where, "names", name)
             and _chosen(where, "federations", cluster.federation)
@@ -269,7 +285,10 @@ def _coordinators(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
 
 
 def _resources(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
-    for record in sorted(service.books.resources.values(), key=lambda one: one.id):
+    found = list(service.books.resources.values())
+    if where.get("with_deleted"):
+        found += service.books.deleted.of("resources")
+    for record in sorted(found, key=lambda one: one.id):
         if not (_chosen(where, "names", record.name) and _chosen(where, "servers", record.server)):
             continue
         wanted = where.get("clusters")
@@ -313,7 +332,7 @@ def _has_uid(name: str) -> bool:
 
     try:
         pwd.getpwnam(name)
-    except KeyError:
+    except (KeyError, ValueError):  # a NUL is no part of a name
         return False
     return True
 
@@ -321,6 +340,8 @@ def _has_uid(name: str) -> bool:
 def _federations(service: Service, peer: Peer, where: Where) -> Iterable[Any]:
     books = service.books
     names = {c.federation for c in books.clusters.values() if c.federation} | set(books.federations)
+    if where.get("with_deleted"):
+        names |= {one.name for one in books.deleted.of("federations")}
     for name in sorted(names, key=collate):
         if _chosen(where, "names", name):
             members = [
@@ -466,13 +487,14 @@ def stats(service: Service, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
         "now": int(time.time()),
         "methods": tuple((name, *row) for name, row in service.counts.items()),
         "users": tuple((name, *row) for name, row in service.user_counts.items()),
-        "roll_ups": {name: tuple(row) for name, row in service.roll_ups.items()},
+        "roll_ups": {name: tuple(row) for name, row in service.roller.figures.items()} if service.roller else {},
     }
 
 
 def clear_stats(service: Service, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
     service.counts.clear()
     service.user_counts.clear()
-    service.roll_ups.clear()
+    if service.roller is not None:
+        service.roller.figures.clear()
     service.started = int(time.time())
     return {}

@@ -18,7 +18,9 @@ from slurmpy.core.errors import SlurmError
 from slurmpy.core.records import accounting as records
 from slurmpy.core.records.base import Record
 
-SCHEMA_VERSION = 1
+from .deleted import NAMES
+
+SCHEMA_VERSION = 6
 
 metadata = sa.MetaData()
 
@@ -87,10 +89,14 @@ jobs = _table(
     _number(),
     *_columns(records.DbJob, ("cluster",), _JOB_ELSEWHERE),
     sa.Column("alloc_cpus", sa.Integer(), nullable=False),  # of tres_allocated, to be searched for
+    # seconds in all, once stretches of suspension have been purged
+    sa.Column(
+        "time_suspended", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False, server_default="0"
+    ),
     # the cluster comes last: nearly all rows are of one, and an index that begins with it would be taken for any query
     sa.UniqueConstraint("job_id", "submit_time", "cluster"),
-    sa.Index("jobs_by_end", "end_time"),
-    sa.Index("jobs_by_user", "user_id", "submit_time"),
+    sa.Index("jobs_by_stretch", "end_time", "eligible_time"),
+    sa.Index("jobs_by_user_and_end", "user_id", "end_time"),
     sa.Index("jobs_by_array", "array_job_id"),
     sa.Index("jobs_by_het", "het_job_id"),
     sqlite_autoincrement=True,
@@ -118,6 +124,7 @@ suspensions = _table(
     sa.Column("job_index", sa.BigInteger(), primary_key=True, autoincrement=False),
     sa.Column("time_start", sa.BigInteger(), primary_key=True, autoincrement=False),
     sa.Column("time_end", sa.BigInteger(), nullable=False),
+    sa.Index("suspensions_by_end", "time_end"),
 )
 
 
@@ -128,10 +135,15 @@ def _entity(
     without: Iterable[str] = (),
     indexes: Iterable[sa.Index] = (),
 ) -> sa.Table:
+    mark: list[sa.Column[Any]] = []
+    if name in NAMES:
+        mark.append(sa.Column("deleted", sa.Boolean(), nullable=False, server_default=sa.false()))
     return _table(
         name,
         *_columns(record, keys, without),
+        *mark,
         sa.PrimaryKeyConstraint(*keys),
+        *indexes,
     )
 
 
@@ -149,7 +161,12 @@ wckeys = _entity("wckeys", records.Wckey, ("cluster", "id"))
 resources = _entity("resources", records.Resource, ("id",))
 federations = _entity("federations", records.Federation, ("name",))
 
-events = _entity("events", records.Event, ("cluster", "node", "start_time", "state"))
+events = _entity(
+    "events",
+    records.Event,
+    ("cluster", "node", "start_time", "state"),
+    indexes=(sa.Index("events_by_end", "end_time", "start_time"),),
+)
 reservations = _entity("reservations", records.Reservation, ("cluster", "id", "start_time"))
 transactions = _table(
     "transactions",
@@ -158,17 +175,68 @@ transactions = _table(
     sa.Index("transactions_by_time", "time"),
 )
 
-#: seconds of each TRES: of an association, a WCKey, or the cluster (state alloc, down, pdown, idle, plan, over; count)
-usage = _table(
-    "usage",
-    sa.Column("period", sa.String(8), primary_key=True),  # hour, day, month
-    sa.Column("cluster", sa.String(KEY_TEXT), primary_key=True),
-    sa.Column("kind", sa.String(8), primary_key=True),  # assoc, wckey, cluster
-    sa.Column("of", sa.BigInteger(), primary_key=True, autoincrement=False),  # id; 0 for the cluster
-    sa.Column("state", sa.String(8), primary_key=True),
-    sa.Column("tres", sa.BigInteger(), primary_key=True, autoincrement=False),
+
+def _seconds(name: str) -> sa.Column[Any]:
+    # seconds times bytes outgrow every whole number that all databases have; below 2^53 these are exact
+    return sa.Column(name, sa.Float(53), nullable=False)
+
+
+#: whose usage it is: what the rows of `usage_by_name` refer to
+usage_names = _table(
+    "usage_names",
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=False),
+    sa.Column("cluster", sa.String(KEY_TEXT), nullable=False),
+    *(sa.Column(name, _text(), nullable=False) for name in ("account", "user_name", "wckey", "qos")),
+)
+
+#: TRES seconds in an hour, a day or a month (`periods`)
+usage_by_name = _table(
+    "usage_by_name",
+    sa.Column("period", sa.Integer(), primary_key=True, autoincrement=False),
     sa.Column("time_start", sa.BigInteger(), primary_key=True, autoincrement=False),
-    sa.Column("seconds", sa.BigInteger(), nullable=False),
+    sa.Column("name", sa.BigInteger(), primary_key=True, autoincrement=False),
+    sa.Column("tres", sa.String(KEY_TEXT), primary_key=True),
+    _seconds("seconds"),
+)
+
+#: what became of a cluster's time in an hour, a day or a month
+usage_of_cluster = _table(
+    "usage_of_cluster",
+    sa.Column("period", sa.Integer(), primary_key=True, autoincrement=False),
+    sa.Column("time_start", sa.BigInteger(), primary_key=True, autoincrement=False),
+    sa.Column("cluster", sa.String(KEY_TEXT), primary_key=True),
+    sa.Column("tres", sa.String(KEY_TEXT), primary_key=True),
+    *(_seconds(name) for name in ("allocated", "down", "planned_down", "idle", "planned", "over", "reported")),
+)
+
+#: seconds of a reservation that its jobs left unused, by the hour: their sum is its `unused_wall`
+usage_of_reservation = _table(
+    "usage_of_reservation",
+    sa.Column("time_start", sa.BigInteger(), primary_key=True, autoincrement=False),
+    sa.Column("cluster", sa.String(KEY_TEXT), primary_key=True),
+    sa.Column("id", sa.BigInteger(), primary_key=True, autoincrement=False),
+    sa.Column("reservation_start", sa.BigInteger(), primary_key=True, autoincrement=False),
+    _seconds("unused"),
+)
+
+#: stretches of full hours that have been rolled up, and changed since
+rollup_marks = _table(
+    "rollup_marks",
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=False),
+    sa.Column("time_start", sa.BigInteger(), nullable=False),
+    sa.Column("time_end", sa.BigInteger(), nullable=False),
+)
+
+#: records of a slurmctld that the database did not take, with the reason (`refused`)
+refused_records = _table(
+    "refused_records",
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("cluster", _text(), nullable=False),
+    sa.Column("source", _text(), nullable=False),
+    sa.Column("number", sa.BigInteger(), nullable=False),  # of the record, within its source
+    sa.Column("time", sa.BigInteger(), nullable=False),
+    sa.Column("reason", _text(), nullable=False),
+    sa.Column("item", _long_text(), nullable=False),  # JSON
 )
 
 

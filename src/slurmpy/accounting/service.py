@@ -7,12 +7,13 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from slurmpy.core.errors import SlurmError
 from slurmpy.rpc.log import log
 
+from . import ownership
 from .books import Books
 from .database import Database
 from .permissions import Permissions
@@ -20,8 +21,12 @@ from .permissions import Permissions
 if TYPE_CHECKING:
     from slurmpy.auth.peer import Peer
 
+    from . import refused
+    from .fragments import EndedJobs
     from .job_records import Recorder
     from .progress import Progress
+    from .purging import Purging
+    from .rollup import Roller
 
 #: longest name of the source of a cluster's records
 SOURCE_TEXT = 64
@@ -45,29 +50,34 @@ class Subscriber:
 class Service:
     """`conf` is slurmdbd.conf; `stop` ends the daemon. `open()` runs in the background after the daemon listens."""
 
-    def __init__(self, conf: Any, stop: Callable[[], None]) -> None:
+    def __init__(self, conf: Any, stop: Callable[[], None], fail: Callable[[], None] | None = None) -> None:
         from slurmpy.conf.run_dir import slurm_user_id
 
-        self.conf, self._stop = conf, stop
+        self.conf, self._stop, self._fail = conf, stop, fail or stop
         self.on_conf: Callable[[Any], None] = lambda conf: None  # told of a configuration that was read anew
         self.database = Database(conf)
+        loop = asyncio.get_running_loop()
+        self.database.on_taken = lambda: (loop.call_soon_threadsafe(self._taken), None)[1]
         self.books = Books()
         self.permissions = Permissions(
             self.books, slurm_user_id(conf), _words(conf.PrivateData), bool(conf.DisableCoordDBD)
         )
         self.recorder: Recorder | None = None
         self.progress: Progress | None = None
+        self.purging: Purging | None = None
         self.unreachable: SlurmError | None = None  # while a server that we have never reached does not answer
         self._tried = asyncio.Event()  # to reach it, once at least
         self.lock = asyncio.Lock()
+        self._recording: dict[str, asyncio.Lock] = {}  # by cluster
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.subscribers: set[Subscriber] = set()
         self.registered: dict[str, float] = {}  # cluster: when its slurmctld last registered (monotonic)
         self.closing = False
         self.boot_time = self.started = int(time.time())
+        self.fragments: EndedJobs | None = None  # made with the first document
         self.counts: dict[str, list[int]] = {}  # method: [calls, microseconds]
         self.user_counts: dict[str, list[int]] = {}
-        self.roll_ups: dict[str, list[int]] = {}  # period: [last run, cycles, last, longest, total microseconds]
+        self.roller: Roller | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # -- starting and ending -------------------------------------------------------------------------------------
@@ -79,26 +89,49 @@ class Service:
             self._take_books(await self.database.write(_load))
             from .job_records import Recorder
             from .progress import Progress
+            from .purging import Purging
+            from .rollup import Roller
+            from .rollup_marks import Marks
 
-            self.recorder = Recorder(self._wckey_id)
+            marks = Marks()
+            self.recorder = Recorder(self._wckey_id, marks)
             self.progress = Progress()
+            self.roller = Roller(self.database, marks)
+            await self.roller.open()
+            self.purging = Purging(self, self.roller.run)
         except Exception as error:
             self.ready.set_exception(error)
             self._tried.set()
             self.ready.exception()  # it is reported by the caller, and to whoever asks
             raise
         self.ready.set_result(None)
+        self.run(self.purging.watch())
+        self.run(self.database.show_life())
+        self.run(self.roller.forever())
+
+    def _taken(self) -> None:
+        if not self.closing:
+            log.fatal("another slurmdbd has had the database meanwhile: what this one knows of it is old, exiting")
+            self._fail()
 
     async def _connect(self) -> None:
-        """Opens the database; one whose server does not answer is tried again until it does. Raises SlurmError."""
-        delay = FIRST_RETRY
+        """Opens the database; one whose server does not answer is tried again until it does, and so is one that another
+        slurmdbd has if there is a backup (DbdBackupHost). Raises SlurmError."""
+        delay, began = FIRST_RETRY, time.monotonic()
         while True:
             try:
                 await self.database.write_opening()
             except SlurmError as error:
                 if error.name != "ESLURM_DB_CONNECTION":
                     raise
-                if self.unreachable is None:
+                in_use = isinstance(error, ownership.InUse)
+                if in_use and not self.conf.DbdBackupHost and time.monotonic() - began > ownership.ENDING:
+                    raise SlurmError("SLURM_ERROR", error.message) from error
+                if in_use:
+                    delay = FIRST_RETRY
+                if in_use and (self.unreachable is None or not isinstance(self.unreachable, ownership.InUse)):
+                    log.info(f"{error.message}: {'standing by' if self.conf.DbdBackupHost else 'waiting for its end'}")
+                elif self.unreachable is None:
                     log.error(f"{error.message}: trying again until it answers")
                 self.unreachable = error
                 self._tried.set()
@@ -132,7 +165,7 @@ class Service:
     # -- dispatching ---------------------------------------------------------------------------------------------
 
     def handlers(self) -> dict[str, Callable[[Peer, dict[str, Any]], Any]]:
-        from . import changing, importing, reading, usage
+        from . import changing, importing, purging, reading, usage
 
         plain: dict[str, Callable[..., Any]] = {
             "ping": self._ping,
@@ -145,6 +178,7 @@ class Service:
             "config": reading.config,
             "usage": usage.usage,
             "job_sizes": usage.job_sizes,
+            "roll_up": usage.roll_up,
             **changing.METHODS,
             **importing.METHODS,
         }
@@ -152,6 +186,7 @@ class Service:
             "assoc_updates": self._assoc_updates,
             "query": reading.query,
             "dump": reading.dump,
+            **purging.STREAMS,
         }
         found: dict[str, Callable[[Peer, dict[str, Any]], Any]] = {
             name: self._counted(name, handler) for name, handler in plain.items()
@@ -290,6 +325,8 @@ class Service:
 
     async def _records(self, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
         items = args["items"]
+        if not isinstance(items, (tuple, list)):
+            raise SlurmError("SLURM_ERROR", "records: the items are no list")
         if any(isinstance(item, dict) and item.get("kind") in OWN_KINDS for item in items):
             raise SlurmError("SLURM_ERROR", "records: an item of unknown kind")
         cluster = str(args["cluster"]).lower()
@@ -303,27 +340,73 @@ class Service:
         return {"confirmed": numbers[-1] if numbers else first - 1}
 
     async def _write_records(
-        self, cluster: str, items: tuple[dict[str, Any], ...], source: str = "", numbers: tuple[int, ...] = ()
+        self, cluster: str, items: Sequence[Any], source: str = "", numbers: tuple[int, ...] = ()
     ) -> None:
-        """Raises SlurmError; then nothing of it is in the books. Of a `source`, what they have already is left out."""
+        """Raises SlurmError; then nothing of it is in the books.
+
+        Of a `source`, what they have already is left out, and what the database never takes is set aside (`refused`).
+        """
         recorder, progress = self.recorder, self.progress
         assert recorder is not None
         assert progress is not None
-        await self.new_wckeys(cluster, items)
-        if any(isinstance(item, dict) and item.get("kind") == "cluster_tres" for item in items):
-            items = tuple([await self._cluster_size(cluster, item) for item in items])
 
-        def work(connection: Any) -> None:
-            new = progress.new(connection, cluster, source, numbers, items) if source else items
-            recorder.write(connection, cluster, new)
-            if source and numbers:
-                progress.note(connection, cluster, source, numbers[-1])
+        def new(connection: Any) -> list[refused.Numbered]:
+            if source:
+                return progress.new(connection, cluster, source, numbers, items)
+            return list(enumerate(items))
 
         def failed() -> None:
             recorder.forget()
             progress.forget()
 
-        await self.database.write(work, failed)
+        def note(connection: Any) -> None:
+            if source and numbers:
+                progress.note(connection, cluster, source, numbers[-1])
+
+        def together(connection: Any) -> None:
+            recorder.write(connection, cluster, [item for _, item in new(connection)])
+            note(connection)
+
+        def apart(connection: Any) -> list[str]:
+            aside = refused.SetAside(connection, cluster, source)
+            refused.write_apart(
+                connection, new(connection), lambda some: recorder.write(connection, cluster, some), aside
+            )
+            note(connection)
+            return aside.lines()
+
+        from . import refused
+
+        async with self._recording.setdefault(cluster, asyncio.Lock()):  # the books' own part is in order, too
+            if any(_concerns_books(item) for item in items):
+                fresh = {number for number, _ in await self.database.write(new, failed)}
+                known = numbers if source else range(len(items))
+                items = await self._for_the_books(
+                    cluster, [item for number, item in zip(known, items, strict=True) if number in fresh]
+                )
+                numbers = tuple(number for number in numbers if number in fresh)
+            try:
+                await self.database.write(together, failed)
+            except Exception as error:
+                if not source or not refused.is_of_the_data(error):
+                    raise
+                for line in await self.database.write(apart, failed):
+                    log.error(line)
+
+    async def _for_the_books(self, cluster: str, items: list[Any]) -> list[Any]:
+        """What records say of clusters and WCKeys is taken into the books first. The items, sizes with every TRES."""
+        from . import refused
+
+        await self.new_wckeys(cluster, items)
+        found = []
+        for item in items:
+            try:
+                found.append(await self._cluster_size(cluster, item))
+            except Exception as error:
+                if not refused.is_of_the_data(error):
+                    raise
+                found.append(item)  # its turn to be refused comes
+        return found
 
     async def _cluster_size(self, name: str, item: Any) -> Any:
         """An item of the cluster's size with every TRES in it, taken into the books; other items as they are."""
@@ -337,20 +420,31 @@ class Service:
         await self.change(lambda books, now: cluster_changes.resized(books, name, tres, str(item["nodes"])))
         return {**item, "tres": tres}
 
-    async def new_wckeys(self, cluster: str, items: tuple[dict[str, Any], ...]) -> None:
+    async def new_wckeys(self, cluster: str, items: Sequence[Any]) -> None:
         """WCKeys that jobs name and nobody has added yet (TrackWCKey)."""
-        from . import cluster_changes
+        from . import cluster_changes, refused
 
         wanted = {
             (str(item.get("user_name") or ""), str(item["wckey"]))
             for item in items
             if isinstance(item, dict) and item.get("wckey")
         }
-        wanted = {key for key in wanted if not cluster_changes.wckey_id(self.books, cluster, *key)}
-        if wanted:
-            await self.change(
-                lambda books, now: cluster_changes.add_wckeys_of_jobs(books, cluster, sorted(wanted), now)
-            )
+        left = sorted(key for key in wanted if not cluster_changes.wckey_id(self.books, cluster, *key))
+
+        async def add(keys: list[tuple[str, str]]) -> None:
+            try:
+                await self.change(lambda books, now: cluster_changes.add_wckeys_of_jobs(books, cluster, keys, now))
+            except Exception as error:
+                if not refused.is_of_the_data(error):
+                    raise
+                if len(keys) == 1:  # the job itself is written, without
+                    log.error(f"cluster {cluster}: no WCKey is made of what a job names: {refused.reason_of(error)}")
+                    return
+                for key in keys:
+                    await add([key])
+
+        if left:
+            await add(left)
 
     def _wckey_id(self, connection: Any, cluster: str, user: str, name: str) -> int:
         from . import cluster_changes
@@ -385,6 +479,10 @@ class Service:
             await self._write_records(name, (item,))
         if self.registered.get(name, 0.0) <= subscriber.since:
             await self.change(lambda books, now: cluster_changes.without_controller(books, name))
+
+
+def _concerns_books(item: Any) -> bool:
+    return isinstance(item, dict) and (item.get("kind") == "cluster_tres" or bool(item.get("wckey")))
 
 
 def _words(value: Any) -> list[str]:

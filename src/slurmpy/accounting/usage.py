@@ -1,107 +1,24 @@
-"""Who used how much of the cluster in a stretch of time: TRES seconds by account, user, WCKey and QOS, and of the
-whole.
+"""Who used how much of the cluster in a stretch of time: what slurmdbd answers sreport with.
 
-`Tally` is pure: jobs, node events and reservations go in, sums come out. Times count in full seconds; a suspended job
-uses no CPUs while it is suspended, but keeps everything else, as real slurmdbd has it.
+Hours that have been rolled up are read (`rollup`), the rest is counted from the records (`tally`); both give the same.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from slurmpy.core.errors import SlurmError
+from slurmpy.rpc.log import log
+
 from . import tres_text
+from .tally import Reservation, Tally, Who, overlap, rows, waiting_tasks
 
 if TYPE_CHECKING:
     from slurmpy.auth.peer import Peer
 
     from .service import Service
-
-
-def overlap(start: int, end: int, low: int, high: int) -> int:
-    """Seconds that two stretches have in common."""
-    return max(0, min(end, high) - max(start, low))
-
-
-class Tally:
-    """Sums over jobs between `start` and `end`; `now` ends what is still going on."""
-
-    def __init__(self, start: int, end: int, now: int) -> None:
-        self.start, self.end, self.now = start, end, now
-        #: (cluster, account, user, wckey, qos): TRES: seconds
-        self.used: dict[tuple[str, str, str, str, str], dict[str, int]] = {}
-        self.planned: dict[str, int] = {}  # cluster: CPU seconds that jobs waited for
-        self.down: dict[tuple[str, str], int] = {}  # (cluster, TRES): seconds
-        self.capacity: dict[tuple[str, str], int] = {}
-
-    def job(
-        self,
-        who: tuple[str, str, str, str, str],
-        eligible: int,
-        start: int,
-        end: int,
-        allocated: str,
-        cpus: int,
-        suspended: Iterable[tuple[int, int]] = (),
-    ) -> None:
-        """One job: `who` is (cluster, account, user, wckey, qos)."""
-        if start:
-            last = end or self.now
-            seconds = running = overlap(start, last, self.start, self.end)
-            for first, until in suspended:
-                running -= overlap(first, min(until or self.now, last), self.start, self.end)
-            if seconds > 0:
-                sums = self.used.setdefault(who, {})
-                for name, count in tres_text.parse(allocated).items():
-                    sums[name] = sums.get(name, 0) + count * (running if name == "cpu" else seconds)
-        if eligible:
-            waited = overlap(eligible, start or end or self.now, self.start, self.end)
-            self.planned[who[0]] = self.planned.get(who[0], 0) + waited * cpus
-
-    def cluster_size(self, cluster: str, start: int, end: int, tres: str) -> None:
-        """The cluster had `tres` from `start` to `end` (0: until now)."""
-        self._add(self.capacity, cluster, start, end, tres)
-
-    def node_down(self, cluster: str, start: int, end: int, tres: str) -> None:
-        self._add(self.down, cluster, start, end, tres)
-
-    def _add(self, sums: dict[tuple[str, str], int], cluster: str, start: int, end: int, tres: str) -> None:
-        seconds = overlap(start, end or self.now, self.start, self.end)
-        for name, count in tres_text.parse(tres).items() if seconds else ():
-            sums[cluster, name] = sums.get((cluster, name), 0) + count * seconds
-
-    def utilization(self) -> list[dict[str, Any]]:
-        """A row for each cluster and TRES: allocated, down, planned, idle, over and reported seconds."""
-        allocated: dict[tuple[str, str], int] = {}
-        for (cluster, *_), sums in self.used.items():
-            for name, seconds in sums.items():
-                allocated[cluster, name] = allocated.get((cluster, name), 0) + seconds
-        rows = []
-        for (cluster, name), total in sorted(self.capacity.items(), key=lambda item: (item[0][0], _rank(item[0][1]))):
-            used = min(allocated.get((cluster, name), 0), total)
-            down = min(self.down.get((cluster, name), 0), total - used)
-            planned = min(self.planned.get(cluster, 0), total - used - down) if name == "cpu" else 0
-            rows.append(
-                {
-                    "cluster": cluster,
-                    "tres": name,
-                    "allocated": used,
-                    "down": down,
-                    "planned_down": 0,
-                    "idle": total - used - down - planned,
-                    "planned": planned,
-                    "over": max(0, allocated.get((cluster, name), 0) - total),
-                    "reported": total,
-                }
-            )
-        return rows
-
-
-def _rank(name: str) -> tuple[int, str]:
-    from slurmpy.core.tres import order_key
-
-    return order_key(name)
 
 
 def _jobs(connection: Any, start: int, end: int, where: Mapping[str, Any]) -> Iterator[Any]:
@@ -112,11 +29,10 @@ def _jobs(connection: Any, start: int, end: int, where: Mapping[str, Any]) -> It
     job = schema.jobs.c
     columns = (
         job.db_index, job.cluster, job.account, job.user_name, job.wckey, job.qos, job.eligible_time, job.start_time,
-        job.end_time, job.tres_allocated, job.required_cpus, job.alloc_cpus, job.nodes,
+        job.end_time, job.tres_allocated, job.required_cpus, job.alloc_cpus, job.nodes, job.array_task_id,
+        job.array_task_string, job.reservation_id, job.reservation_name,
     )  # fmt: skip
-    statement = sa.select(*columns).where(
-        job.eligible_time < end, job.eligible_time > 0, sa.or_(job.end_time == 0, job.end_time > start)
-    )
+    statement = sa.select(*columns).where(job.eligible_time < end, sa.or_(job.end_time == 0, job.end_time > start))
     for name, column in (
         ("clusters", job.cluster),
         ("partitions", job.partition),
@@ -145,46 +61,114 @@ def _suspensions(connection: Any, start: int, end: int) -> dict[int, list[tuple[
     return found
 
 
-def collect(connection: Any, start: int, end: int, now: int, where: Mapping[str, Any]) -> Tally:
-    """The tally of everything in the database between two times."""
+def _reservations(connection: Any, start: int, end: int, clusters: Sequence[str]) -> Iterator[tuple[str, Reservation]]:
+    """The stretches of reservations, with those who pay for what is not used of them."""
     import sqlalchemy as sa
 
     from . import schema
 
-    tally = Tally(start, end, now)
-    suspended = _suspensions(connection, start, end)
-    for row in _jobs(connection, start, end, where):
-        who = (row.cluster, row.account, row.user_name, row.wckey, row.qos)
-        cpus = row.alloc_cpus or row.required_cpus
-        stretches = suspended.get(row.db_index, ())
-        tally.job(who, row.eligible_time, row.start_time, row.end_time, row.tres_allocated, cpus, stretches)
-    event = schema.events.c
+    table, assoc, qos = schema.reservations.c, schema.associations.c, schema.qos.c
+    query = sa.select(schema.reservations).where(
+        table.start_time < end, sa.or_(table.end_time == 0, table.end_time > start)
+    )
+    if clusters:
+        query = query.where(table.cluster.in_(list(clusters)))
+    found = connection.execute(query.order_by(table.cluster, table.start_time, table.id)).all()
+    numbers = {row: _numbers(row.associations) for row in found}
+    wanted = sorted({number for some in numbers.values() for number in some})
+    default = connection.execute(sa.select(qos.name).where(qos.id == 1)).scalar() or ""
+    members: dict[tuple[str, int], Who] = {}
+    for at in range(0, len(wanted), 500):
+        names = sa.select(assoc.cluster, assoc.id, assoc.account, assoc.user, assoc.default_qos).where(
+            assoc.id.in_(wanted[at : at + 500])
+        )
+        for one in connection.execute(names):
+            members[one.cluster, one.id] = (one.cluster, one.account, one.user, "", one.default_qos or default)
+    for row, some in numbers.items():
+        payers = [members[row.cluster, number] for number in some if (row.cluster, number) in members]
+        flags = [word for word in row.flags.split(",") if word]
+        end_time = row.end_time or end
+        yield row.cluster, Reservation(row.id, row.name, row.start_time, end_time, row.tres, flags, payers)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Of the associations that a reservation is for; those that it is not for (``-7``) are left out."""
+    return tuple(dict.fromkeys(int(one) for one in text.split(",") if one.isdecimal() and len(one) < 19))
+
+
+def collect(connection: Any, bounds: Sequence[int], now: int, where: Mapping[str, Any]) -> Tally:
+    """What the records say of the slots between `bounds`; `where` has filters of jobs, by their columns."""
+    import sqlalchemy as sa
+
+    from slurmpy.core.states import NodeState
+
+    from . import schema
+
+    start, end = bounds[0], bounds[-1]
+    tally = Tally(bounds, now)
+    event, clusters = schema.events.c, list(where.get("clusters") or ())
     query = sa.select(event.cluster, event.node, event.start_time, event.end_time, event.tres, event.state).where(
         event.start_time < end, sa.or_(event.end_time == 0, event.end_time > start)
     )
-    if where.get("clusters"):
-        query = query.where(event.cluster.in_(list(where["clusters"])))
+    if clusters:
+        query = query.where(event.cluster.in_(clusters))
+    nodes = []
     for row in connection.execute(query):
-        if row.node or row.state:
-            tally.node_down(row.cluster, row.start_time, row.end_time, row.tres)
+        if row.node:
+            nodes.append(row)
+        elif row.state:
+            tally.cluster_down(row.cluster, row.start_time, row.end_time, row.tres)
         else:
             tally.cluster_size(row.cluster, row.start_time, row.end_time, row.tres)
+    for row in nodes:
+        tally.node_down(row.cluster, row.start_time, row.end_time, row.tres, row.state or NodeState.DOWN)
+    for cluster, one in _reservations(connection, start, end, clusters):
+        tally.reservation(cluster, one)
+    suspended = _suspensions(connection, start, end)
+    for row in _jobs(connection, start, end, where):
+        who = (row.cluster, row.account, row.user_name, row.wckey, row.qos)
+        cpus = row.required_cpus or row.alloc_cpus
+        if row.array_task_string and row.array_task_id is None:
+            cpus *= waiting_tasks(row.array_task_string)
+        tally.job(
+            who, row.eligible_time, row.start_time, row.end_time, row.tres_allocated, cpus,
+            suspended.get(row.db_index, ()), (row.reservation_id, row.reservation_name),
+        )  # fmt: skip
+    tally.finish()
     return tally
 
 
+_LARGEST = (1 << 63) - 1  # of what an answer can hold
+#: filters of ``usage``, and which part of a row's name they ask for
+_FILTERS = {"clusters": 0, "accounts": 1, "users": 2, "wckeys": 3, "qos": 4}
+
+
 async def usage(service: Service, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
-    """``start``, ``end``, ``clusters`` and further filters of jobs -> ``used`` rows and ``utilization`` rows.
+    """``start``, ``end``, and names of ``clusters``, ``accounts``, ``users``, ``wckeys`` and ``qos`` ->
+    ``used`` rows and ``utilization`` rows.
 
     ``used``: (cluster, account, user, wckey, qos, {TRES: seconds}). With PrivateData=usage others' are left out.
+    Raises SlurmError for any other filter.
     """
+    from .rollup_reading import totals
+
     start, end, now = int(args["start"]), int(args["end"]), int(time.time())
-    where = {name: value for name, value in args.items() if name not in ("start", "end")}
-    tally = await service.database.read(lambda connection: collect(connection, start, end, now, where))
-    rows = [(*who, sums) for who, sums in sorted(tally.used.items())]
-    if service.permissions.restricted(peer, "usage"):
-        own = service.permissions.coordinates(peer)
-        rows = [row for row in rows if row[2] == peer.name or row[1] in own]
-    return {"used": tuple(rows), "utilization": tuple(tally.utilization()), "now": now}
+    wanted = {name: frozenset(value) for name, value in args.items() if name not in ("start", "end") and value}
+    if unknown := sorted(set(wanted) - set(_FILTERS)):
+        raise SlurmError("SLURM_ERROR", f"usage: no such filter: {unknown[0]}")
+    if end <= start:
+        return {"used": (), "utilization": (), "now": now}
+    clusters = tuple(wanted.get("clusters", ()))
+    found, whole = await service.database.read(lambda connection: totals(connection, start, end, now, clusters))
+    used = [
+        (*who, {name: min(seconds, _LARGEST) for name, seconds in sums.items()})
+        for who, sums in sorted(found.items())
+        if any(sums.values()) and all(who[_FILTERS[name]] in names for name, names in wanted.items())
+    ]
+    seen = service.permissions.usage_filter(peer)
+    if seen is not None:
+        used = [row for row in used if seen(row[1], row[2])]
+    return {"used": tuple(used), "utilization": tuple(rows(whole)), "now": now}
 
 
 async def job_sizes(service: Service, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
@@ -214,3 +198,21 @@ async def job_sizes(service: Service, peer: Peer, args: dict[str, Any]) -> dict[
         return found
 
     return {"jobs": tuple(await service.database.read(work)), "now": now}
+
+
+async def roll_up(service: Service, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+    """Rolls up what is missing or has changed, and once more the hours between ``start`` and ``end`` (each may be left
+    out); answers when it is done."""
+    from .periods import HOUR, ceiling, hour_of
+
+    roller = service.roller
+    assert roller is not None
+    start, end, now = args.get("start"), args.get("end"), int(time.time())
+    again = None
+    if start is not None or end is not None:
+        low = max(0, min(int(start or 0), now))
+        high = max(0, min(int(end if end is not None else now), now))
+        again = (hour_of(low), ceiling(HOUR, high))
+    log.info(f"usage is rolled up for {peer.name}")
+    await roller.run("user", again)
+    return {}

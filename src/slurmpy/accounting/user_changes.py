@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slurmpy.core.errors import SlurmError
-from slurmpy.core.records.accounting import Association, Coordinator, User
+from slurmpy.core.records.accounting import Association, Coordinator, User, Wckey
 
 from . import cluster_changes, limits
 from .assoc_changes import (
@@ -18,6 +18,7 @@ from .assoc_changes import (
     line,
     log_assocs,
     losing_default,
+    new_assoc,
     remove_assocs,
     told,
 )
@@ -38,12 +39,15 @@ def add_users(books: Books, args: Mapping[str, Any], actor: str, now: int) -> di
     wckeys = [str(name) for name in args.get("wckeys") or ()]
     if default_wckey and default_wckey not in wckeys:
         wckeys.append(default_wckey)
-    assocs, new, keys = [], [], []
+    assocs: list[Association] = []
+    new: list[str] = []
+    keys: list[Wckey] = []
     rows: list[str] = []
 
     def need_user(name: str) -> None:
         if name not in books.users:
-            books.put("users", User(name=name, administrator_level=level or "None", creation_time=now))
+            born = books.born("users", (name,), now)
+            books.put("users", User(name=name, administrator_level=level or "None", creation_time=born))
             books.log("Add Users", actor, name, f"admin_level={_LEVEL_NUMBERS.get(level, 1)}", now)
             new.append(name)
 
@@ -76,14 +80,8 @@ def add_users(books: Books, args: Mapping[str, Any], actor: str, now: int) -> di
                     is_default = account == default_account if default_account else not (has_default or no_default)
                     if is_default and has_default:
                         _clear_default(books, name, cluster)
-                    blank = Association(
-                        id=books.next_id("associations", cluster),
-                        cluster=cluster,
-                        account=account,
-                        user=name,
-                        partition=str(partition),
-                        is_default=is_default,
-                        creation_time=now,
+                    blank = new_assoc(
+                        books, now, cluster, account, user=name, partition=str(partition), is_default=is_default
                     )
                     need_user(name)
                     told_assoc(add_assoc(books, limits.apply(books, blank, own_limits), actor, now))
@@ -98,10 +96,11 @@ def add_users(books: Books, args: Mapping[str, Any], actor: str, now: int) -> di
             for name in names:
                 if cluster_changes.wckey_id(books, cluster, name, wckey):
                     continue
-                first = not books.default_wckey(name, cluster)
+                # the first one of a request becomes the default, also of a user who has one, as in Slurm
+                first = not any((key.cluster, key.user) == (cluster, name) for key in keys)
                 default = wckey == default_wckey if default_wckey else first
                 need_user(name)
-                if default and not first:
+                if default and books.default_wckey(name, cluster):
                     _clear_default_wckey(books, name, cluster)
                 keys.append(cluster_changes.add_wckey(books, cluster, name, wckey, actor, now, default))
     text = ""
@@ -287,44 +286,59 @@ def _rename(books: Books, names: Sequence[str], new: str) -> list[str]:
 def delete_users(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
     """``where`` (names, accounts, clusters, partitions, wckeys) -> ``users`` that are gone, ``assocs``, ``wckeys``.
 
-    ``only_associations``: users that have no association left stay.
+    ``only_associations``: users that have no association left stay. ``used``: what would go has had jobs.
     """
+    used = bool(args.get("used"))
     where = args.get("where") or {}
     partial = any(where.get(name) for name in ("accounts", "clusters", "partitions"))
     if where.get("wckeys"):
-        return _delete_wckeys_of_users(books, where, actor, now)
+        return _delete_wckeys_of_users(books, where, actor, now, used)
     matching = matching_users(books, where)
     gone = {(assoc.cluster, assoc.id) for assoc in matching}
     orphaned = losing_default(books, matching, gone)
     if orphaned:
         raise default_removed(orphaned)
-    remove_assocs(books, matching)
+    remove_assocs(books, matching, now, used)
     names = {assoc.user for assoc in matching}
     if not partial:
         names |= {name for name in where.get("names") or () if name in books.users}
     if args.get("only_associations"):
         names = set()
+    keys = [key for key in books.wckeys.values() if key.user in names and not books.assocs_of_user(key.user)]
     whole = sorted((name for name in names if not books.assocs_of_user(name)), key=collate)
     for name in whole:
-        books.remove("users", books.users[name])
+        books.delete("users", books.users[name], now, used)
         for key in [key for key in books.wckeys.values() if key.user == name]:
-            books.remove("wckeys", key)
+            books.delete("wckeys", key, now, used)
         for coordinator in [one for one in books.coordinators.values() if one.user == name]:
             books.remove("coordinators", coordinator)
-    if matching:
-        condition = " || ".join(f"id_assoc={assoc.id}" for assoc in matching)
-        books.log("Remove Associations", actor, condition, "", now, matching[0].cluster)
+    by_cluster: dict[str, list[str]] = {}
+    for assoc in matching:
+        by_cluster.setdefault(assoc.cluster, []).append(f"id_assoc={assoc.id}")
+    for cluster, ids in by_cluster.items():
+        books.log("Remove Associations", actor, " || ".join(ids), "", now, cluster)
     if whole:
+        books.log("Remove Account Coords", actor, "(" + " || ".join(f"user='{name}'" for name in whole) + ")", "", now)
+        _log_wckeys(books, [key for key in keys if key.user in whole], actor, now)
         books.log("Remove Users", actor, "name in(" + ",".join(f"'{name}'" for name in whole) + ")", "", now)
     return {
         "users": tuple(whole),
         "assocs": tuple(told(assoc) for assoc in matching),
         "ids": ids_of(matching),
+        "wckey_ids": tuple((key.cluster, key.id) for key in keys),
         "wckeys": (),
     }
 
 
-def _delete_wckeys_of_users(books: Books, where: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
+def _log_wckeys(books: Books, keys: Sequence[Wckey], actor: str, now: int) -> None:
+    by_cluster: dict[str, list[str]] = {}
+    for key in keys:
+        by_cluster.setdefault(key.cluster, []).append(f"id_wckey='{key.id}'")
+    for cluster, ids in by_cluster.items():
+        books.log("Remove WCKeys", actor, " || ".join(ids), "", now, cluster)
+
+
+def _delete_wckeys_of_users(books: Books, where: Mapping[str, Any], actor: str, now: int, used: bool) -> dict[str, Any]:
     found = [
         key
         for key in sorted(books.wckeys.values(), key=lambda key: (key.cluster, key.id))
@@ -333,13 +347,13 @@ def _delete_wckeys_of_users(books: Books, where: Mapping[str, Any], actor: str, 
         and (not where.get("clusters") or key.cluster in where["clusters"])
     ]
     for key in found:
-        books.remove("wckeys", key)
-    if found:
-        books.log("Remove WCKeys", actor, "(" + " || ".join(f"id_wckey={key.id}" for key in found) + ")", "", now)
+        books.delete("wckeys", key, now, used)
+    _log_wckeys(books, found, actor, now)
     return {
         "users": (),
         "assocs": (),
         "ids": (),
+        "wckey_ids": tuple((key.cluster, key.id) for key in found),
         "wckeys": tuple((key.cluster, key.name, key.user) for key in found),
     }
 
@@ -378,5 +392,6 @@ def delete_coordinators(books: Books, args: Mapping[str, Any], actor: str, now: 
     ]
     for one in gone:
         books.remove("coordinators", one)
-        books.log("Remove Coordinator", actor, one.user, one.account, now)
+        where = f"(user='{one.user}') && (acct='{one.account}')"
+        books.log("Remove Account Coords", actor, where, "", now)
     return {"removed": tuple((one.account, one.user) for one in gone)}

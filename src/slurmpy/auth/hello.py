@@ -158,7 +158,7 @@ class Seal:
         self._sent += 1
         return mac + body
 
-    def open(self, data: bytes) -> bytes:
+    def open(self, data: bytes | memoryview) -> bytes | memoryview:
         body = data[self.SIZE :]
         mac = hmac.digest(self._in, self._received.to_bytes(8, "big") + body, "sha256")
         if not hmac.compare_digest(mac, data[: self.SIZE]):

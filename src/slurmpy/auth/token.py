@@ -1,8 +1,9 @@
-"""auth/jwt: JSON web tokens (RFC 7519) signed HS256 with the key of ``AuthAltParameters=jwt_key=FILE``, or RS256 with
-one of the public keys of ``jwks=FILE`` (RFC 7517), as an identity provider publishes them.
+"""auth/jwt: JSON web tokens (RFC 7519) signed HS256 with the key of ``AuthAltParameters=jwt_key=FILE``, or RS256, ES256
+or EdDSA with one of the public keys of ``jwks=FILE`` (see `jwks`), as an identity provider publishes them.
 
 slurmctld reads these of slurm.conf and slurmdbd of slurmdbd.conf, so each may have a key of its own. A key file that
-others can reach is refused. ``userclaimfield=NAME`` names the claim that holds the user.
+others can reach is refused. ``userclaimfield=NAME`` names the claim that holds the user, ``audience=NAME`` (ours) whom
+tokens must be meant for ("aud"); without it "aud" is not looked at, as in Slurm.
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ from slurmpy.core.errors import SlurmError
 from .peer import Peer
 
 LIFESPAN = 1800
+#: of a token that is to last for ever
+INFINITE = 0x7FFFFFFE
+#: seconds that two hosts' clocks may be apart: "exp", "nbf" and "iat" are taken with it
+LEEWAY = 5
+#: what is longer is no token
+LONGEST = 16384
 
 
 def _parameter(conf: object, name: str) -> str | None:
@@ -26,7 +33,8 @@ def _parameter(conf: object, name: str) -> str | None:
     return None
 
 
-def _read(path: str, secret: bool) -> bytes:
+def read(path: str, secret: bool) -> bytes:
+    """A file of keys; ``secret``: nobody else may reach it, otherwise change it. Raises SlurmError."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError as error:
@@ -42,27 +50,10 @@ def _key(conf: object) -> bytes:
     path = _parameter(conf, "jwt_key")
     if path is None:
         path = os.path.join(getattr(conf, "StateSaveLocation", ""), "jwt_hs256.key")
-    data = _read(path, secret=True)
+    data = read(path, secret=True)
     if len(data) < 16:
         raise SlurmError("ESLURM_AUTH_CRED_INVALID", f"{path} holds fewer than 16 bytes")
     return data
-
-
-def _public_key(path: str, token: str) -> Any:
-    """The key of a JSON web key set that a token's header names (``kid``). Raises SlurmError."""
-    import json
-
-    import jwt
-
-    data = _read(path, secret=False)
-    try:
-        wanted = jwt.get_unverified_header(token).get("kid")
-        for key in json.loads(data)["keys"]:
-            if key.get("kty") == "RSA" and (wanted is None or key.get("kid") == wanted):
-                return jwt.PyJWK(key, algorithm="RS256").key
-    except (ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
-        raise SlurmError("ESLURM_AUTH_CRED_INVALID") from error
-    raise SlurmError("ESLURM_AUTH_CRED_INVALID")
 
 
 def check(conf: object) -> None:
@@ -75,7 +66,10 @@ def check(conf: object) -> None:
 
         if find_spec("cryptography") is None:
             raise SlurmError("ESLURM_AUTH_CRED_INVALID", "auth/jwt: jwks= needs the Python package cryptography")
-        _read(keys, secret=False)
+        from . import jwks
+
+        jwks.load(keys)
+    longest_lifespan(conf)
     if path is not None and os.path.exists(path):
         _key(conf)
 
@@ -88,24 +82,66 @@ def create(conf: object, user: str, lifespan: int = LIFESPAN, now: float | None 
     return jwt.encode({"exp": stamp + lifespan, "iat": stamp, "sun": user}, _key(conf), algorithm="HS256")
 
 
+def may_create(conf: object) -> bool:
+    """Whether there is a key to sign tokens with: one of an identity provider's alone is none."""
+    return _parameter(conf, "jwks") is None or _parameter(conf, "jwt_key") is not None
+
+
 def creation_disabled(conf: object) -> bool:
+    """Whether tokens are for root and SlurmUser alone to make."""
     return _parameter(conf, "disable_token_creation") is not None
+
+
+def longest_lifespan(conf: object) -> int | None:
+    """In seconds, of tokens that others than root and SlurmUser ask for; None: any. Raises SlurmError."""
+    text = _parameter(conf, "max_token_lifespan")
+    if text is None:
+        return None
+    if not text.isdecimal() or not 0 < int(text) <= INFINITE:
+        raise SlurmError("ESLURM_AUTH_CRED_INVALID", f"auth/jwt: invalid max_token_lifespan={text}")
+    return int(text)
+
+
+def _header(token: str) -> dict[str, Any]:
+    import jwt
+
+    found = jwt.get_unverified_header(token)
+    if "crit" in found:  # RFC 7515, 4.1.11: what must be understood and is not makes it invalid
+        raise jwt.InvalidTokenError
+    return found
 
 
 def claims(conf: object, token: str) -> dict[str, Any]:
     """The claims of a token that this cluster's key signed and that has not expired. Raises SlurmError."""
     import jwt
 
-    options: Any = {"require": ["exp"], "verify_aud": False}
-    keys = _parameter(conf, "jwks")
+    keys, audience = _parameter(conf, "jwks"), _parameter(conf, "audience")
+    options: Any = {"require": ["exp", "aud"] if audience else ["exp"], "verify_aud": bool(audience)}
+    #: neither has a meaning for Slurm, and PyJWT would insist on their types
+    options |= {"verify_sub": False, "verify_jti": False}
     try:
-        if keys is not None and (
-            _parameter(conf, "jwt_key") is None or jwt.get_unverified_header(token).get("alg") == "RS256"
-        ):
-            return jwt.decode(token, _public_key(keys, token), algorithms=["RS256"], options=options)
-        return jwt.decode(token, _key(conf), algorithms=["HS256"], options=options)
-    except (jwt.InvalidTokenError, UnicodeError) as error:
+        if len(token) > LONGEST:
+            raise jwt.InvalidTokenError
+        header = _header(token)
+        tried: list[tuple[Any, str]] = []
+        if header.get("alg") == "HS256":
+            if may_create(conf):
+                tried.append((_key(conf), "HS256"))
+        elif keys is not None:
+            from . import jwks
+
+            tried += [(key.public, key.algorithm) for key in jwks.candidates(keys, header)]
+        for key, algorithm in tried:
+            try:
+                found: dict[str, Any] = jwt.decode(
+                    token, key, algorithms=[algorithm], options=options, audience=audience or None, leeway=LEEWAY
+                )
+                return found
+            except jwt.InvalidSignatureError:
+                continue
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise SlurmError("ESLURM_AUTH_CRED_INVALID") from error
+    raise SlurmError("ESLURM_AUTH_CRED_INVALID")
 
 
 def peer_of(conf: object, token: str, claimed: str = "") -> Peer:

@@ -208,10 +208,10 @@ def _gpus(options: JobOptions, fields: dict[str, Any]) -> None:
         fields["tres_freq"] = f"gpu:{options.get('gpu-freq')}"
 
 
-def task_tres(options: JobOptions) -> str:
-    """``cpu=2,gres/gpu=1`` out of --tres-per-task, --cpus-per-task and --gpus-per-task."""
+def task_tres(options: JobOptions, cpus: bool = True) -> str:
+    """``cpu=2,gres/gpu=1`` out of --tres-per-task, --gpus-per-task and, with ``cpus``, --cpus-per-task."""
     parts = []
-    if "cpus-per-task" in options:
+    if cpus and "cpus-per-task" in options:
         parts.append(f"cpu={options.get('cpus-per-task')}")
     if "tres-per-task" in options:
         parts.append(options.get("tres-per-task"))

@@ -14,7 +14,7 @@ from ..core.errors import SlurmError
 TYPE_CHECKING = False  # checkers know the name; importing `typing` for it would cost milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import NoReturn
+    from typing import NoReturn, TextIO
 
 
 class Stop(Exception):
@@ -41,6 +41,36 @@ def report(program: str, message: str, level: str = "error") -> None:
 def fail(program: str, message: str, code: int = 1, level: str = "error") -> NoReturn:
     """``program: error: message`` on standard error and the end of the command with `code`."""
     raise Stop(code, err=line(program, message, level))
+
+
+#: what a terminal would act upon: control characters but for tab and line end, and marks that turn text around
+_ACTING = dict.fromkeys(
+    (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029), "?"
+)
+#: these send sequences of their own, or what a program says
+_OWN_SEQUENCES = frozenset(("srun", "salloc", "sattach", "sreport"))
+
+
+class Terminal:
+    """A text stream to a terminal. Names, comments and reasons are what anybody wrote: nothing of them acts here."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        return self._stream.write(text.translate(_ACTING).encode("utf-8", "replace").decode())
+
+
+def _guard_terminals(program: str) -> None:
+    if program in _OWN_SEQUENCES:
+        return
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and stream.isatty():
+            setattr(sys, name, Terminal(stream))
 
 
 def write(stream: object, text: str) -> None:
@@ -70,6 +100,7 @@ def entry(program: str, run: Callable[[Sequence[str], Mapping[str, str]], int], 
 
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    _guard_terminals(program)
     code = guarded(program, run, sys.argv[1:], os.environ)
     try:
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Writes what is derived from the tables: man pages and shell completions.
+"""Writes what is derived from the tables: man pages, shell completions, and tables within pages of docs/.
 
     python -m slurmpy.cli.generate [--check] [DIRECTORY]
 
@@ -12,7 +12,7 @@ import os
 import sys
 
 from .errors import write
-from .manual import completions, pages
+from .manual import completions, inserted, pages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def present(root: str) -> set[str]:
 
 def differences(root: str) -> list[str]:
     """What --check complains about."""
-    wanted = derived()
+    wanted = {**derived(), **inserted.all_pages(root)}
     found = [f"{path}: no table knows it" for path in sorted(present(root) - set(wanted))]
     for path, text in sorted(wanted.items()):
         try:
@@ -62,7 +62,7 @@ def run(argv: Sequence[str]) -> int:
             write(sys.stderr, "".join(f"{one}\n" for one in found))
             write(sys.stderr, "run: python -m slurmpy.cli.generate\n")
         return 1 if found else 0
-    wanted = derived()
+    wanted = {**derived(), **inserted.all_pages(root)}
     for path in present(root) - set(wanted):
         os.unlink(os.path.join(root, path))
     for path, text in wanted.items():

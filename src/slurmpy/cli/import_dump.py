@@ -7,7 +7,7 @@ file is one request, carried out as a whole or not at all.
 from __future__ import annotations
 
 from .errors import Stop
-from .sacctmgr_dump import _Loader, parse_line
+from .sacctmgr_dump import Loader, parse_line
 from .sacctmgr_words import BadValue, Fatal, Known, Word, names
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ class _Anything(Known):
 def request(lines: Iterable[str], cluster: Cluster, override: str = "") -> tuple[dict[str, Any], list[tuple[int, str]]]:
     """(arguments of ``import_associations``, (line, what is wrong) of each line that cannot be)."""
     session = _Session(cluster)
-    loader = _Loader(session, override, False)  # type: ignore[arg-type]
+    loader = Loader(session, override, False)  # type: ignore[arg-type]
     known: Any = session.known
     wrong: list[tuple[int, str]] = []
     coordinators: list[tuple[str, str]] = []

@@ -1,14 +1,16 @@
 """What ``sacct -P`` prints, read back: rows of any of its columns become the items that slurmctld would have sent.
 
 Pure: text in, items out. sacct rounds and leaves out: of processor time in usage texts the part below a second, of
-exit codes above 128 the 128, of frequencies all but three digits. What it computes (Elapsed, Planned, CPUTime, ...) and
-what only numbers a row of its database (DBIndex, SLUID, AssocID, QOSRAW, WCKeyID) is not taken.
+exit codes above 128 the 128, of frequencies all but three digits. What it computes (Planned, CPUTime, ...) and what
+only numbers a row of its database (DBIndex, SLUID, AssocID, QOSRAW, WCKeyID) is not taken; Elapsed must fit Start and
+End.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from functools import lru_cache
 
 from ..core import exitcode, times
 from ..core.ids import STEP_NAMES
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
 NEEDED = ("JobID", "JobIDRaw", "User", "UID", "Submit", "Eligible", "Start", "End", "State")
 #: a row's text, continued lines and all, may not be longer
 ROW_BYTES = 4 * 1024 * 1024
+#: ways to read a row with delimiters in its texts that are looked at
+WAYS = 16
+#: seconds by which, or by a multiple of which, a zone's clock is put forward or back
+CLOCK_CHANGE = 1800
+#: texts of TRES that are kept with what they mean: jobs of a kind have the same, as have a step's least, mean and most
+_TEXTS = 4096
 
 
 class BadRow(ValueError):
@@ -90,6 +98,7 @@ def cpu_usec(text: str) -> int:
     return seconds(text) * 1_000_000
 
 
+@lru_cache(_TEXTS)
 def tres(text: str) -> str:
     """``billing=1,cpu=4,mem=16000M`` with plain counts (mem in MiB)."""
     parts = []
@@ -120,6 +129,7 @@ def _parts(text: str) -> dict[str, str]:
     return found
 
 
+@lru_cache(_TEXTS)
 def usage(text: str) -> str:
     """``cpu=00:00:02,mem=3416K`` as counts: cpu in milliseconds, mem in bytes."""
     return _in_order(
@@ -127,6 +137,7 @@ def usage(text: str) -> str:
     )
 
 
+@lru_cache(_TEXTS)
 def places(text: str) -> str:
     return _in_order(_parts(text))
 
@@ -383,14 +394,23 @@ class Reader:
             return BadRow(line, "no delimiter at its end, where the header has one")
         if len(cells) == len(self.columns):
             return cells
-        found = self._fit(cells)
+        found = [fitted for fitted in self._fit(cells) if self._agrees(fitted)]
         if len(found) == 1:
             return found[0]
         what = f"{len(cells)} columns where the header has {len(self.columns)}"
         return BadRow(line, f"{what}: a text in it has a '{self.delimiter}' (use sacct --delimiter)")
 
+    def _agrees(self, cells: list[str]) -> bool:
+        """Whether columns that tell of the same are both there or both not."""
+        pairs = (("ConsumedEnergy", "ConsumedEnergyRaw"), ("Elapsed", "ElapsedRaw"), ("Planned", "PlannedCPU"))
+        return all(
+            bool(cells[self.at[one]]) == bool(cells[self.at[other]])
+            for one, other in pairs
+            if one in self.at and other in self.at
+        )
+
     def _fit(self, cells: list[str]) -> list[list[str]]:
-        """Ways (two at most) to tell which delimiters belong to texts, by the shape of the other columns."""
+        """Ways (a few at most) to tell which delimiters belong to texts, by the shape of the other columns."""
         found: list[list[str]] = []
         dead: set[tuple[int, int]] = set()
 
@@ -413,7 +433,7 @@ class Reader:
                 if shape is not None and shape.fullmatch(value) is None:
                     continue
                 any_way |= fit(cell + taken, column + 1, [*chosen, value])
-                if len(found) > 1:
+                if len(found) >= WAYS:
                     return True
             if not any_way:
                 dead.add((cell, column))
@@ -460,6 +480,7 @@ class Reader:
             item["kill_request_user_id"] = by
         item.update(_of_id(shown, raw))
         wanted, given = self._value(cells, "NNodes"), self._value(cells, "AllocNodes")
+        self._check_elapsed(cells, item)
         item["allocation_nodes"] = int((given if given.strip("0") else wanted) or 0)
         item["kind"] = "job_complete" if item["end_time"] else "job_start"
         self._above = (cluster, raw, item["submit_time"])
@@ -483,10 +504,23 @@ class Reader:
         item["job_state"], by = state(cells[self.at["State"]])
         if by is not None:
             item["kill_request_user_id"] = by
+        self._check_elapsed(cells, item)
         if self._single:
             item.update(self._usage(cells))
         item["kind"] = "step_complete" if item["end_time"] else "step_start"
         return item
+
+    def _check_elapsed(self, cells: Sequence[str], item: Item) -> None:
+        """What went on from Start to End took as long as Elapsed says, but for the clock's change to summer time.
+
+        Raises ValueError.
+        """
+        told = self._value(cells, "Elapsed")
+        if not (told and item["start_time"] and item["end_time"] and "Suspended" in self.at) or told == "INVALID":
+            return
+        took = item["end_time"] - item["start_time"] - seconds(self._value(cells, "Suspended") or "00:00:00")
+        if (max(took, 0) - seconds(told)) % CLOCK_CHANGE:
+            raise ValueError(f"Elapsed: {told} is not the time from Start to End without Suspended")
 
     def _value(self, cells: Sequence[str], name: str) -> str:
         return cells[self.at[name]] if name in self.at else ""

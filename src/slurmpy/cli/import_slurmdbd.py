@@ -75,28 +75,27 @@ class Bar:
     """How far it is, on a terminal; nothing anywhere else."""
 
     def __init__(self, label: str, total: int) -> None:
-        self._bar: Any = None
+        self._progress: Any = None
         if sys.stderr.isatty() and total:
-            import click
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-            self._bar = click.progressbar(
-                length=total, label=label, file=sys.stderr, update_min_steps=max(1, total // 200)
-            )
-        self._at = 0
+            columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())
+            self._progress = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+            self._task = self._progress.add_task(label, total=total)
 
     def __enter__(self) -> Bar:
-        if self._bar is not None:
-            self._bar.__enter__()
+        if self._progress is not None:
+            self._progress.start()
         return self
 
     def __exit__(self, *what: object) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(*what)
+        if self._progress is not None:
+            self._progress.stop()
 
     def to(self, done: int) -> None:
-        if self._bar is not None:
-            self._bar.update(done - self._at)
-            self._at = done
+        if self._progress is not None:
+            self._progress.update(self._task, completed=done)
 
 
 class Faults:
@@ -156,6 +155,7 @@ def _associations(file: File, cluster: Cluster, name: str, dry_run: bool) -> str
 
 def _jobs(file: File, cluster: Cluster, name: str, delimiter: str, dry_run: bool) -> str:
     faults, jobs, steps, still_open = Faults(file), 0, 0, 0
+    qos: set[str] = set()
     with Bar(f"reading {file.name}", file.size) as bar:
         try:
             for found in import_sacct.read(file.lines(bar.to), delimiter, name.lower()):
@@ -164,12 +164,14 @@ def _jobs(file: File, cluster: Cluster, name: str, delimiter: str, dry_run: bool
                 elif found[2]["kind"].startswith("job_"):
                     jobs += 1
                     still_open += found[2]["kind"] == "job_start"
+                    qos.add(found[2].get("qos") or "")
                 else:
                     steps += 1
         except import_sacct.BadRow as error:
             faults.add(error.line, str(error))
     faults.stop()
     note = f"; {still_open} jobs had not ended when sacct told of them" if still_open else ""
+    note = _new_qos(cluster, qos - _NO_QOS, dry_run) + note
     if dry_run:
         return f"{file.name}: {jobs} jobs and {steps} steps would be sent{note}"
     new = {"new_jobs": 0, "new_steps": 0}
@@ -183,6 +185,21 @@ def _jobs(file: File, cluster: Cluster, name: str, delimiter: str, dry_run: bool
             for key in new:
                 new[key] += result[key]
     return f"{file.name}: {jobs} jobs ({new['new_jobs']} new), {steps} steps ({new['new_steps']} new){note}"
+
+
+#: what sacct prints of a job without one, or whose QOS is no more
+_NO_QOS = frozenset(("", "Unknown"))
+
+
+def _new_qos(cluster: Cluster, names: set[str], dry_run: bool) -> str:
+    """Adds the QOS of jobs that the books do not have: no dump tells of them. What is said of it."""
+    known = {row[0] for row in cluster.slurmdbd.query("qos", ("name",)).rows}
+    new = tuple(sorted(name for name in names if name.lower() not in known))
+    if not new:
+        return ""
+    if not dry_run:
+        cluster.slurmdbd.call("add_qos", {"names": new})
+    return f"; QOS {'that would be ' if dry_run else ''}added: {','.join(new)}"
 
 
 def _portions(file: File, name: str, delimiter: str, bar: Bar) -> Iterator[tuple[str, list[Any]]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..conf.slurm_conf import SlurmConf
+    from ..data_parser.plugin import Plugin
     from ..rpc.cluster import Service
 
 _MIME = {"json": "application/json", "yaml": "application/x-yaml"}
@@ -26,20 +27,30 @@ _FORGIVING = ("sacct",)
 
 def check(command: str, encoding: str, parser: str) -> int | None:
     """The exit code, if the option's value ends the command (``list``, or a version that there is not); else None."""
-    from ..data_parser import registry
+    from ..data_parser import parser_flags, registry
 
     if parser == "list":
         errors.write(sys.stderr, "Possible data_parser plugins:\n")
         errors.write(sys.stdout, "".join(f"data_parser/{version}\n" for version in registry.VERSIONS))
         return 0
-    if not parser or parser.removeprefix("data_parser/") in registry.VERSIONS:
+    if not parser:
         return None
-    name = parser.removeprefix("data_parser/")
-    for message in (
-        f"load_plugins: unable to find plugin: data_parser/{name}",
-        "data_parser_g_new: failure loading plugins: Plugin has invalid format or unable to be loaded",
-        f"{_MIME[encoding]} output not supported by data_parser/{registry.DEFAULT}",
-    ):
+    version, words = registry.version_of(parser), parser_flags.split(parser)[1]
+    refused: tuple[str, ...]
+    if "," in parser:
+        refused = (f"data_parser_g_new: rejecting ambiguous plugin {parser}",)
+    elif parser.startswith("+"):
+        refused = ("data_parser_g_new: unable to find plugin ",)
+    elif version not in registry.VERSIONS or len(parser) > registry.MAX_NAME:
+        refused = (
+            f"load_plugins: unable to find plugin: data_parser/{version}",
+            "data_parser_g_new: failure loading plugins: Plugin has invalid format or unable to be loaded",
+        )
+    else:
+        for note in parser_flags.notes(version, words):
+            errors.report(command, note, "")
+        return None
+    for message in (*refused, f"{_MIME[encoding]} output not supported by data_parser/{registry.DEFAULT}"):
         errors.report(command, message)
     return 0 if command in _FORGIVING else 1
 
@@ -95,7 +106,7 @@ def dump(
     if command == "scontrol" and what == "jobs" and (where or {}).get("job_ids"):
         own["last_update"] = 0  # as real: a job by its number is asked for without the list's time
     source = cluster if service is None else service
-    yield from source.dump(what, where or {}, parser=_version(parser), encoding=encoding, meta=own)
+    yield from source.dump(what, where or {}, parser=_asked(parser), encoding=encoding, meta=own)
     yield b"\n"
 
 
@@ -116,7 +127,7 @@ def records(
     """
     from ..data_parser import registry, stream
 
-    plugin = registry.get(parser)
+    plugin = _with_kind(registry.get(parser), command, kind)
     yield from stream.document(plugin, kind, rows, encoding=encoding, meta=meta(conf, command, argv), **values)
     yield b"\n"
 
@@ -127,8 +138,21 @@ def single(
     """The document of ``kind`` around one object or short lists, given by the envelope's field names."""
     from ..data_parser import registry, stream
 
-    plugin = registry.get(parser)
+    plugin = _with_kind(registry.get(parser), command, kind)
     yield stream.whole(plugin, kind, encoding=encoding, meta=meta(conf, command, argv), **values) + b"\n"
+
+
+def has(parser: str, kind: str) -> bool:
+    """Whether a version has documents of that kind; the oldest have few."""
+    from ..data_parser import registry
+
+    return kind in registry.get(parser).envelopes
+
+
+def _with_kind(plugin: Plugin, command: str, kind: str) -> Plugin:
+    if kind not in plugin.envelopes:
+        raise errors.Stop(1, err=f"{command}: error: {plugin.version} has no document of this\n")
+    return plugin
 
 
 def write(pieces: Iterable[bytes]) -> int:
@@ -141,7 +165,7 @@ def write(pieces: Iterable[bytes]) -> int:
     return 0
 
 
-def _version(parser: str) -> str:
+def _asked(parser: str) -> str:
     from ..data_parser import registry
 
     return parser.removeprefix("data_parser/") or registry.DEFAULT

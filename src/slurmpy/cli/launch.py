@@ -47,6 +47,7 @@ class LaunchOptions:
     task_prolog: str = ""
     task_epilog: str = ""
     slurmd_debug: int | None = None
+    account_gather_frequency: str = ""  # "task=5": seconds between samples (empty: JobAcctGatherFrequency)
 
     def __init__(self, **values: Any) -> None:
         for name, value in values.items():

@@ -150,6 +150,7 @@ class Launch:
             "unbuffered": options.unbuffered,
             "task_prolog": options.task_prolog,
             "task_epilog": options.task_epilog,
+            "account_gather_frequency": options.account_gather_frequency,
             "stdin": self.files.stdin,
             "stdout": self.files.stdout,
             "stderr": self.files.stderr,

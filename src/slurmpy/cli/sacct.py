@@ -9,7 +9,7 @@ import time
 from ..core.errors import SlurmError
 from .errors import Stop, entry, line
 from .options.sacct import COMMAND
-from .sacct_request import NAME, Request, state_names
+from .sacct_request import NAME, Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,10 +42,14 @@ def run(argv: Sequence[str], env: Mapping[str, str], cluster: Cluster | None = N
         write(_columns(_field_names()))
         return 0
     if "helpstate" in parsed:
-        write("".join(f"{name}\n" for name in state_names()))
+        from ..core.states import JobState
+
+        write(_columns([long for long, _ in JobState.NAMES.values()]))
         return 0
     if "helpreason" in parsed:
-        write("".join(f"{name}\n" for name in _reasons()))
+        from ..core.reasons import REASONS
+
+        write(_columns(REASONS, 2, 39))
         return 0
     if "completion" in parsed:
         raise Stop(1, err="Slurm job completion is disabled\n")
@@ -79,7 +83,7 @@ def run(argv: Sequence[str], env: Mapping[str, str], cluster: Cluster | None = N
 
 
 def unreachable(program: str, cluster: Cluster, error: SlurmError) -> Stop:
-    """The end of sacct or sacctmgr when slurmdbd does not answer, or answers with `error`."""
+    """The end of sacct, sacctmgr or sreport when slurmdbd does not answer, or answers with `error`."""
     if error.name == "SLURM_PROTOCOL_AUTHENTICATION_ERROR":  # a token that slurmdbd does not take
         place = f"{cluster.conf.AccountingStorageHost or 'localhost'}:{cluster.conf.AccountingStoragePort}"
         text = line(
@@ -99,6 +103,8 @@ def unreachable(program: str, cluster: Cluster, error: SlurmError) -> Stop:
     text += line(program, f"Sending PersistInit msg: {reason}")
     if program == NAME:
         text += line(program, f"Problem talking to the database: {reason}")
+    elif program == "sreport":
+        text += f"{program}: fatal: Problem connecting to the database: {reason}\n"
     return Stop(1, err=text)
 
 
@@ -137,7 +143,7 @@ def _table(parsed: Parsed, env: Mapping[str, str], now: int) -> Table:
     separator, trailing = None, False
     for one in parsed:
         if one.option.name in ("parsable", "parsable2"):
-            separator, trailing = parsed.get("delimiter") or "|", one.option.name == "parsable"
+            separator, trailing = parsed.get("delimiter", "|"), one.option.name == "parsable"
     return sacct_table.Table(fields, style, separator, trailing)
 
 
@@ -150,7 +156,7 @@ def _print(cluster: Cluster, request: Request, table: Table, write: Write) -> in
     except Stop:
         write("" if "noheader" in parsed else table.header())  # the hosts are looked at last
         raise
-    steps = "allocations" not in parsed
+    steps = "allocations" not in request.where
     job_fields = list(table.job_columns)
     extra: tuple[str, ...] = _IDS if request.steps else ()
     extra += ("nodes",) if nodes is not None else ()
@@ -164,13 +170,14 @@ def _print(cluster: Cluster, request: Request, table: Table, write: Write) -> in
         rows = _on_nodes(rows, job_fields.index("nodes"), nodes)
     if "array" in parsed:
         rows = _each_task(rows, job_fields)
-    if request.steps:
-        rows = _chosen_steps(rows, job_fields, step_fields, request, steps)
+    named = _named(job_fields, request) if request.steps and steps else None
+    if named is not None:
+        rows = _chosen_steps(rows, step_fields.index("step_id"), named)
     rows = _connected(rows)
     if "noheader" not in parsed:
         write(table.header())
     held: list[str] = []
-    for text in table.lines(rows, steps, jobs=not request.steps or not steps):
+    for text in table.lines(rows, steps, named):
         held.append(text)
         if len(held) >= _BATCH:
             write("".join(held))
@@ -227,27 +234,33 @@ def _each_task(rows: Iterable[tuple[Any, ...]], fields: list[str]) -> Iterator[t
             yield tuple(changed)
 
 
-def _chosen_steps(
-    rows: Iterable[tuple[Any, ...]], fields: list[str], step_fields: list[str], request: Request, steps: bool
-) -> Iterator[tuple[Any, ...]]:
-    """Rows with only the steps that -j named; a job that was named as a whole keeps all of its own."""
+def _named(fields: list[str], request: Request) -> Callable[[tuple[Any, ...]], set[int] | None]:
+    """What tells of a row which of its steps -j named; None: the job as a whole."""
     job, array, task, het, part = (fields.index(name) for name in _IDS)
-    step_at = step_fields.index("step_id")
-    for row in rows:
-        wanted: set[int] | None = set()
+
+    def named(row: tuple[Any, ...]) -> set[int] | None:
+        wanted = set()
         for number, asked_task, asked_part, step in request.where["jobs"]:
-            if not (
+            if (
                 (number == row[job] and asked_task is None and asked_part is None)
                 or (number == row[array] and asked_task in (None, row[task]))
                 or (number == row[het] and asked_part in (None, row[part]))
             ):
-                continue
-            if step is None:
-                wanted = None
-                break
-            assert wanted is not None
-            wanted.add(step)
-        if steps and wanted is not None:
+                if step is None:
+                    return None
+                wanted.add(step)
+        return wanted
+
+    return named
+
+
+def _chosen_steps(
+    rows: Iterable[tuple[Any, ...]], step_at: int, named: Callable[[tuple[Any, ...]], set[int] | None]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows with only the steps that -j named; a job that was named as a whole keeps all of its own."""
+    for row in rows:
+        wanted = named(row)
+        if wanted is not None:
             row = (*row[:-1], tuple(one for one in row[-1] if one[step_at] in wanted))
         yield row
 
@@ -257,8 +270,9 @@ def _chosen_steps(
 
 def _files(cluster: Cluster, request: Request, name: str, write: Write) -> int:
     if "jobs" not in request.where:
-        option = "--batch-script" if name == "script" else "--env-vars"
-        raise Stop(1, err=line(NAME, f"{option} can only be used together with --jobs", "fatal"))
+        what = "scripts" if name == "script" else "environment"
+        said = f"When requesting job {what} you must also request specific jobs with the '-j' option."
+        raise Stop(1, err=line(NAME, said, "fatal"))
     from ..format.sacct_cells import JOB_ID, Style, job_id
 
     style = Style(request.now)
@@ -297,15 +311,7 @@ def _field_names() -> list[str]:
     return [field.name for field in FIELDS]
 
 
-def _columns(names: Sequence[str]) -> str:
-    """Four names a line, as --helpformat prints them."""
-    lines = []
-    for start in range(0, len(names), 4):
-        lines.append(" ".join(f"{name:<19}" for name in names[start : start + 4]) + "\n")
-    return "".join(lines)
-
-
-def _reasons() -> list[str]:
-    from .sacct_request import REASONS
-
-    return sorted(REASONS)
+def _columns(names: Sequence[str], number: int = 4, width: int = 19) -> str:
+    """`number` names a line, as --helpformat, --helpstate and --helpreason print them."""
+    rows = (names[at : at + number] for at in range(0, len(names), number))
+    return "".join(" ".join(f"{name:<{width}}" for name in row) + "\n" for row in rows)

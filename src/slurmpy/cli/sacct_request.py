@@ -32,20 +32,6 @@ _JOB_FLAGS = {
     "schedbackfill": "STARTED_ON_BACKFILL",
     "startreceived": "START_RECEIVED",
 }
-#: why jobs wait, as squeue and --reason name it
-REASONS = (
-    "AccountNotAllowed", "AssocGrpBillingMinutes", "AssocGrpCpuLimit", "AssocGrpCPUMinutesLimit", "AssocGrpGRES",
-    "AssocGrpJobsLimit", "AssocGrpMemLimit", "AssocGrpNodeLimit", "AssocGrpSubmitJobsLimit", "AssocGrpWallLimit",
-    "AssocMaxCpuPerJobLimit", "AssocMaxJobsLimit", "AssocMaxNodePerJobLimit", "AssocMaxSubmitJobLimit",
-    "AssocMaxWallDurationPerJobLimit", "AssociationJobLimit", "BadConstraints", "BeginTime", "Cleaning", "DeadLine",
-    "Dependency", "DependencyNeverSatisfied", "InactiveLimit", "InvalidAccount", "InvalidQOS", "JobArrayTaskLimit",
-    "JobHeldAdmin", "JobHeldUser", "JobLaunchFailure", "Licenses", "NodeDown", "NonZeroExitCode", "None",
-    "PartitionConfig", "PartitionDown", "PartitionInactive", "PartitionNodeLimit", "PartitionTimeLimit", "Priority",
-    "Prolog", "QOSGrpCpuLimit", "QOSGrpJobsLimit", "QOSGrpNodeLimit", "QOSMaxCpuPerUserLimit", "QOSMaxJobsPerUserLimit",
-    "QOSMaxSubmitJobPerUserLimit", "QOSMaxWallDurationPerJobLimit", "QOSNotAllowed", "QOSUsageThreshold",
-    "ReqNodeNotAvail", "Reservation", "ReservationDeleted", "Resources", "SystemFailure", "TimeLimit",
-    "WaitingForScheduling",
-)  # fmt: skip
 #: step numbers by name
 _STEPS = {"batch": 0xFFFFFFFB, "extern": 0xFFFFFFFC, "interactive": 0xFFFFFFFA, "TBD": 0xFFFFFFFD}
 
@@ -80,11 +66,6 @@ def state_number(word: str) -> int:
     raise fatal(f"unrecognized job state value '{word}'")
 
 
-def state_names() -> list[str]:
-    names = [long for long, _ in JobState.NAMES.values()]
-    return sorted([*names, "REQUEUED", "RESIZING", "REVOKED"])
-
-
 def job_key(text: str) -> tuple[int, int | None, int | None, int | None]:
     """(job, array task, part, step) of ``12``, ``12_3``, ``12+1``, ``12.0``, ``12_3.batch``. Raises Stop."""
     whole, dot, step = text.partition(".")
@@ -112,20 +93,28 @@ def _bounds(text: str, what: str) -> tuple[int, int | None]:
     low, dash, high = text.partition("-")
     if not low.isdecimal() or (dash and not high.isdecimal()):
         raise failed(f'Invalid numeric value "{text}" for requested {what} range.')
+    if dash and int(high) < int(low):
+        raise failed(f'Invalid numeric value "{text}" for requested {what} range.')
     return int(low), int(high) if dash else int(low)
+
+
+def _reason(word: str) -> str:
+    from ..core.reasons import REASONS
+
+    for name in REASONS:
+        if name.lower() == word.lower():
+            return name
+    raise fatal(f"unrecognized job reason value '{word}'")
 
 
 def _user_ids(text: str) -> tuple[int, ...]:
     import pwd
 
     numbers = []
-    for word in words(text):
-        if word.isdecimal():
-            numbers.append(int(word))
-            continue
+    for word in words(text) or [text]:
         try:
-            numbers.append(pwd.getpwnam(word).pw_uid)
-        except KeyError:
+            numbers.append(pwd.getpwuid(int(word)).pw_uid if word.isdecimal() else pwd.getpwnam(word).pw_uid)
+        except (KeyError, OverflowError):
             raise failed(f"Invalid user id: {word}") from None
     return tuple(numbers)
 
@@ -134,13 +123,10 @@ def _group_ids(text: str) -> tuple[int, ...]:
     import grp
 
     numbers = []
-    for word in words(text):
-        if word.isdecimal():
-            numbers.append(int(word))
-            continue
+    for word in words(text) or [text]:
         try:
-            numbers.append(grp.getgrnam(word).gr_gid)
-        except KeyError:
+            numbers.append(grp.getgrgid(int(word)).gr_gid if word.isdecimal() else grp.getgrnam(word).gr_gid)
+        except (KeyError, OverflowError):
             raise failed(f"Invalid group id: {word}") from None
     return tuple(numbers)
 
@@ -178,15 +164,19 @@ class Request:
             ("partition", "partitions"),
             ("wckeys", "wckeys"),
             ("name", "names"),
-            ("reason", "reasons"),
         ):
             if get(option):
                 where[name] = tuple(words(get(option)))
         if get("constraints"):
             where["constraints"] = tuple(words(get("constraints")))
+        if get("reason"):
+            where["reasons"] = tuple(_reason(word) for word in words(get("reason")))
         if get("associations"):
             numbers = words(get("associations"))
-            where["associations"] = tuple(int(word) if word.isdecimal() else -1 for word in numbers)
+            for word in numbers:
+                if not word.isdecimal():
+                    raise failed(f"Invalid association id: {word}")
+            where["associations"] = tuple(int(word) for word in numbers)
         if get("flags"):
             found = []
             for word in words(get("flags")):
@@ -200,23 +190,26 @@ class Request:
             self.steps = [(job, task, part, step) for job, task, part, step in keys if step is not None]
         if get("state"):
             where["states"] = tuple(state_number(word) for word in words(get("state")))
+            if set(where["states"]) == {JobState.PENDING}:
+                where["allocations"] = True  # no step waits
         if "duplicates" in self.parsed:
             where["duplicates"] = True
         if "allocations" in self.parsed:
             where["allocations"] = True
         whole = get("whole-hetjob")
+        if isinstance(whole, str) and whole.lower() not in ("yes", "no"):
+            raise failed(f'Invalid --whole-hetjob value "{whole}". Valid values: [yes|no].')
         if whole is not None and str(whole).lower() != "no":
             where["whole_hetjob"] = True
 
     def _numbers(self) -> None:
         get, where = self.parsed.get, self.where
-        if get("nnodes"):
-            where["node_counts"] = _bounds(get("nnodes"), "node")
-        if get("ncpus"):
-            where["cpus"] = _bounds(get("ncpus"), "cpu")
+        for option, name, what in (("nnodes", "node_counts", "node"), ("ncpus", "cpus", "cpu")):
+            if get(option):
+                bounds = _bounds(get(option), what)
+                if bounds[0]:  # from none on is no condition
+                    where[name] = bounds
         low, high = get("timelimit-min"), get("timelimit-max")
-        if high and not low:
-            raise fatal("Can't use --timelimit-max without also setting --timelimit-min")
         if low:
             limits = []
             for text in (low, high or low):
@@ -236,7 +229,8 @@ class Request:
         if start is None:
             start = 0 if jobs else self.now if states else _midnight(self.now)
         if end is None:
-            end = start if states and not get("starttime") and not jobs else self.now
+            # with states, a start alone is a moment: who was in one of them then
+            end = start if states and (get("starttime") or not jobs) else self.now
         if end < start:
             from ..core.times import format_time
 
@@ -246,7 +240,7 @@ class Request:
 
     def _who(self) -> None:
         get = self.parsed.get
-        if get("uid") and get("uid") != "-1":
+        if get("uid") is not None and get("uid") != "-1":
             self.where["users"] = _user_ids(get("uid"))
         if get("gid"):
             self.where["groups"] = _group_ids(get("gid"))

@@ -11,6 +11,9 @@ from .errors import Stop, entry, line
 from .options.sacctmgr import COMMAND, COMMANDS
 from .sacctmgr_words import NAME, Known
 
+#: lists that PrivateData may close, by how their names begin
+CLOSED = ("acc", "res", "eve")
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -146,6 +149,8 @@ def guarded(session: Session, words: Sequence[str]) -> int:
             if words[0].lower() == "ping":
                 return _ping_down(session, error)
             raise unreachable(NAME, session.cluster, error) from None
+        if error.name == "ESLURM_ACCESS_DENIED" and words[1:] and words[1].lower()[:3] in CLOSED:
+            raise Stop(1, err=line(NAME, error.message) + " Problem with query.\n") from None
         raise Stop(1, err=f" Error with request: {error.message}\n") from None
 
 
@@ -217,7 +222,7 @@ _MODES = {
 
 def command(session: Session, words: Sequence[str]) -> int:
     """One command; returns its exit code. Raises Stop and SlurmError."""
-    name = _keyword(words[0], tuple(COMMANDS))
+    name = _keyword(words[0], (*COMMANDS, *_HIDDEN))
     rest = list(words[1:])
     name = {"create": "add", "remove": "delete", "update": "modify", "show": "list"}.get(name or "", name)
     if name in ("add", "modify", "delete", "archive", "load", "clear", "shutdown", "reconfigure") and session.readonly:
@@ -247,8 +252,14 @@ def command(session: Session, words: Sequence[str]) -> int:
             raise Stop(1, err='No valid entity in list command\nInput line must include "Stats"\n')
         session.call("clear_stats", {})
         return 0
+    if name == "rollup":
+        from .sacctmgr_about import rollup
+
+        return rollup(session, rest)
     if name == "archive":
-        return _archive(rest)
+        from .sacctmgr_archive import archive
+
+        return archive(session, rest)
     if name == "help":
         session.write(COMMAND.help())
         return 0
@@ -278,10 +289,13 @@ def _keyword(typed: str, table: Sequence[str]) -> str | None:
     return None
 
 
+#: commands that Slurm has and tells nobody of
+_HIDDEN = ("rollup",)
+
 #: how short a command may be cut, where that is not three letters
 _SHORTEST = {
-    "load": 2, "modify": 2, "update": 2, "ping": 4, "quiet": 4, "readonly": 4, "reconfigure": 4, "shutdown": 4,
-    "verbose": 4, "version": 4,
+    "load": 2, "modify": 2, "rollup": 2, "update": 2, "ping": 4, "quiet": 4, "readonly": 4, "reconfigure": 4,
+    "shutdown": 4, "verbose": 4, "version": 4,
 }  # fmt: skip
 
 
@@ -354,24 +368,3 @@ def _told_ping(session: Session, up: bool, spent: int) -> int:
         return json_output.write(pieces)
     session.write(f"slurmdbd(primary) at {_place(session)} is {'UP' if up else 'DOWN'}\n")
     return 0 if up else 1
-
-
-def _archive(words: Sequence[str]) -> int:
-    """Old records are not moved out of the database by this release; what is asked is checked and refused by name."""
-    action = words[0].lower() if words else ""
-    if action not in ("dump", "load"):
-        raise Stop(1, err='No valid entity in archive command\nInput line must include, "Dump", or "load"\n')
-    for word in words[1:]:
-        key, equals, value = word.partition("=")
-        if equals and key.lower().startswith("dir"):
-            try:
-                os.stat(value)
-            except OSError as error:
-                raise Stop(
-                    1,
-                    err=(
-                        f" {action}: Failed to stat {value}: {error.strerror}\n"
-                        " Note: For archive dump, the directory must be on the calling host.\n"
-                    ),
-                ) from None
-    raise Stop(1, err=line(NAME, f"archive {action} is not supported yet"))

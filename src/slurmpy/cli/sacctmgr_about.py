@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from .errors import Stop, line
@@ -126,6 +127,47 @@ def _user(name: str) -> str:
         return name
 
 
+def _cycles(label: str, told: Callable[[int], str], figures: Sequence[int]) -> str:
+    last_run, cycles, last, longest, total = figures
+    return (
+        f"{label} last ran {told(last_run)}\n"
+        f"\tLast cycle:   {last}\n\tMax cycle:    {longest}\n\tTotal time:   {total}\n"
+        f"\tTotal cycles: {cycles}\n\tMean cycle:   {total // max(cycles, 1)}\n"
+    )
+
+
+def _periods(figures: dict[str, Sequence[int]]) -> dict[str, int]:
+    """The figures of hours, days and months as the document's dictionary."""
+    found: dict[str, int] = {}
+    for period, name in (("hour", "hourly"), ("day", "daily"), ("month", "monthly")):
+        row = figures.get(period) or (0, 0, 0, 0, 0)
+        found |= {
+            f"{name}_{key}": value for key, value in zip(("last_run", "count", "last", "max", "time"), row, strict=True)
+        }
+    return found
+
+
+def rollup(session: Session, words: Sequence[str]) -> int:
+    """``rollup [START [END]]``: slurmdbd rolls usage up, and these hours once more."""
+    from ..core.times import parse_time
+
+    if len(words) > 2:
+        raise Stop(1, err="too many arguments for keyword:rollup\n")
+    args = {}
+    for name, text in zip(("start", "end"), words, strict=False):
+        try:
+            args[name] = parse_time(text, session.now, past=True)
+        except ValueError as error:
+            raise Stop(1, err=f"{error}\n") from None
+    if not session.immediate and not session.ask("Would you like to commit rollup?"):
+        session.write(" Rollup Discarded\n")
+        return 0
+    session.call("roll_up", args)
+    sys.stdout.flush()
+    sys.stderr.write(f"{NAME}: accounting_storage/slurmdbd: acct_storage_p_roll_usage: SUCCESS\n")
+    return 0
+
+
 def statistics(session: Session) -> int:
     found = session.call("stats", {})
     if session.encoding:
@@ -139,7 +181,7 @@ def statistics(session: Session) -> int:
 
         document = {
             "time_start": found["since"],
-            "rollups": found["roll_ups"],
+            "rollups": _periods(found["roll_ups"]),
             "RPCs": counters(found["methods"], "rpc"),
             "users": counters(found["users"], "user"),
         }
@@ -155,14 +197,13 @@ def statistics(session: Session) -> int:
 
     out = f"{rule}\nsacctmgr show stats output at {told(found['now'])}\n"
     out += f"Data since                    {told(found['since'])}\nAll statistics are in microseconds\n{rule}\n\n"
-    for label, period in (("Internal DBD", "hour"), ("Cluster 'hour'", "day"), ("Cluster 'month'", "month")):
-        row = found["roll_ups"].get(period)
-        if not row:
-            continue
-        last_run, cycles, last, longest, total = row
-        out += f"{label} rollup last ran {told(last_run)}\n"
-        out += f"\tLast cycle:   {last}\n\tMax cycle:    {longest}\n\tTotal time:   {total}\n"
-        out += f"\tTotal cycles: {cycles}\n\tMean cycle:   {total // max(cycles, 1)}\n\n"
+    for label, name in (("Internal DBD rollup", "internal"), ("User RPC rollup call", "user")):
+        if name in found["roll_ups"]:
+            out += _cycles(label, told, found["roll_ups"][name]) + "\n"
+    periods = [one for one in ("hour", "day", "month") if one in found["roll_ups"]]
+    for (cluster,) in session.query("clusters", {}, ("name",)).rows if periods else ():
+        out += f"Cluster '{cluster}' rollup statistics\n"
+        out += "".join(_cycles(f"{one.capitalize():<5}", told, found["roll_ups"][one]) for one in periods) + "\n"
     out += "Remote Procedure Call statistics by message type\n"
     order: Callable[[Sequence[Any]], Any] = lambda row: -row[1]  # noqa: E731
     for name, count, total in sorted(found["methods"], key=order):

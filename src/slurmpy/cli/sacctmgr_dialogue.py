@@ -252,13 +252,20 @@ def try_delete(session: Session, method: str, args: dict[str, Any], what: str) -
                 text += " You must change the default account of these users or remove the users completely from"
                 text += " the affected clusters to allow these changes.\n"
             raise Stop(1, err=text + " Changes Discarded\n") from None
+        if error.name == "ESLURM_NO_REMOVE_DEFAULT_QOS" and error.data:
+            text = " Associations listed below have these as their Default QOS.\n"
+            refused: Any = error.data["assocs"]
+            for name, cluster, account, _, user, partition in refused:
+                text += f"  DefQOS = {name:<10} C = {cluster:<10} A = {account:<20}"
+                text += (f" U = {user:<9}" if user else "") + (f" P = {partition}" if partition else "") + "\n"
+            text += " Please either remove the qos' listed above from list and resubmit,\n"
+            text += " or change the default qos to remove the qos.\n"
+            raise Stop(1, err=text + " Changes Discarded\n") from None
         raise denied(error, " Error with request: ") from None
 
 
-def commit(
-    session: Session, method: str, args: dict[str, Any], lead: str = " Error with request: ", always: bool = False
-) -> int:
-    """Asks, unless told not to, and makes the change. `always`: the request was not tried before."""
+def commit(session: Session, method: str, args: dict[str, Any], lead: str = " Error with request: ") -> int:
+    """Asks, unless told not to, and makes the change."""
     if not session.immediate and not session.confirm():
         return 0
     try:

@@ -79,12 +79,19 @@ def _options(row: Row) -> str:
         if value not in (None, ""):
             if "_tres" in field:
                 value = tres.format(tres.parse(str(value)), zeros=True)
-            text += f":{word}='{value}'" if quoted else f":{word}={value}"
+            text += f":{word}={_quoted(value) if quoted else value}"
     if row.get("qos_own"):
-        text += f":QOS='{','.join(sorted(row['qos_own'], key=str.upper))}'"
+        text += f":QOS={_quoted(','.join(sorted(row['qos_own'], key=str.upper)))}"
     elif row.get("delta_qos"):
-        text += f":QOS='{','.join(row['delta_qos'])}'"
+        text += f":QOS={_quoted(','.join(row['delta_qos']))}"
     return text
+
+
+def _quoted(value: object) -> str:
+    """A text of one line's: what could end it, or begin a line of its own, is written as Slurm writes quotes, or as
+    a blank. Descriptions may come from slurmrestd, with anything in them."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(value))
+    return "'" + text.replace("'", "`").replace('"', "`") + "'"
 
 
 def dump(session: Session, argv: Sequence[str]) -> int:
@@ -144,32 +151,30 @@ def _lines(session: Session, cluster: str) -> list[str]:
         own_users, own_accounts = users_of.get(parent, []), below.get(parent, [])
         if not own_users and not own_accounts:
             continue
-        lines.append(f"Parent - '{parent}'")
+        lines.append(f"Parent - {_quoted(parent)}")
         for row in own_users:
             lines.append(_user_line(row, users.get(row["user"], {}), coordinators, wckeys))
         for row in own_accounts:
             account = accounts.get(row["account"], {})
-            told = f":Description='{account.get('description', '')}':Organization='{account.get('organization', '')}'"
-            lines.append(f"Account - '{row['account']}'{told}{_options(row)}")
+            told = f":Description={_quoted(account.get('description', ''))}"
+            told += f":Organization={_quoted(account.get('organization', ''))}"
+            lines.append(f"Account - {_quoted(row['account'])}{told}{_options(row)}")
         waiting.extend(row["account"] for row in own_accounts)
     return lines
 
 
 def _user_line(row: Row, user: Row, coordinators: dict[str, list[str]], wckeys: dict[str, list[str]]) -> str:
     name = row["user"]
-    text = f"User - '{name}'"
-    if row["partition"]:
-        text += f":Partition='{row['partition']}'"
-    if user.get("default_account"):
-        text += f":DefaultAccount='{user['default_account']}'"
-    if user.get("default_wckey"):
-        text += f":DefaultWCKey='{user['default_wckey']}'"
-    if user.get("administrator_level", "None") != "None":
-        text += f":AdminLevel='{user['administrator_level']}'"
-    if name in coordinators:
-        text += f":Coordinator='{','.join(coordinators[name])}'"
-    if name in wckeys:
-        text += f":WCKeys='{','.join(wckeys[name])}'"
+    level = user.get("administrator_level", "None")
+    told = {
+        "Partition": row["partition"],
+        "DefaultAccount": user.get("default_account"),
+        "DefaultWCKey": user.get("default_wckey"),
+        "AdminLevel": "" if level == "None" else level,
+        "Coordinator": ",".join(coordinators.get(name, ())),
+        "WCKeys": ",".join(wckeys.get(name, ())),
+    }
+    text = f"User - {_quoted(name)}" + "".join(f":{word}={_quoted(value)}" for word, value in told.items() if value)
     return text + _options(row)
 
 
@@ -242,7 +247,7 @@ def load(session: Session, argv: Sequence[str]) -> int:
             lines = file.read().splitlines()
     except OSError as error:
         raise Stop(1, err=f' Unable to read "{path}": {error.strerror}\n') from None
-    loader = _Loader(session, override, clean)
+    loader = Loader(session, override, clean)
     for number, text in enumerate(lines, 1):
         try:
             found = parse_line(text)
@@ -259,7 +264,7 @@ def load(session: Session, argv: Sequence[str]) -> int:
     return loader.carry_out()
 
 
-class _Loader:
+class Loader:
     """Collects the requests that a file means, and sends them when it has been read as a whole."""
 
     def __init__(self, session: Session, override: str, clean: bool) -> None:
@@ -298,8 +303,6 @@ class _Loader:
             self.cluster, self.parent = self.override or name, "root"
             self.is_new = self.clean or not self.session.query("clusters", {"names": (self.cluster,)}, ("name",)).rows
             specs = self._specs(words)
-            if self.clean:
-                self.requests.append(("delete_clusters", {"where": {"names": (self.cluster,)}}))
             self.requests.append(("add_clusters", {"names": (self.cluster,), "limits": specs.limits}))
             return
         if not self.cluster:
@@ -332,13 +335,12 @@ class _Loader:
             self.requests.append(("add_coordinators", {"accounts": (self.parent,), "users": (name,)}))
 
     def carry_out(self) -> int:
-        added = 0
+        """All of the file is one change of the books, made as a whole or not at all."""
+        if self.clean:
+            self.session.call("delete_clusters", {"where": {"names": (self.cluster,)}})
         self.session.say(f"For cluster {self.cluster}\n")
-        for method, args in self.requests:
-            result = self.session.call(method, args)
-            if method in ("add_accounts", "add_users") and result["added"]:
-                self.session.say(result["text"])
-                added += 1
-        if not added:
-            self.session.say(" Nothing new added.\n")
+        args = {"cluster": self.cluster, "requests": tuple(self.requests)}
+        result = self.session.call("import_associations", args)
+        told = [text for method, text in result["texts"] if method in ("add_accounts", "add_users")]
+        self.session.say("".join(told) or " Nothing new added.\n")
         return 0

@@ -18,6 +18,7 @@ from .sacctmgr_dialogue import (
     reset_usage,
     say_list,
     told,
+    try_delete,
 )
 from .sacctmgr_words import (
     Fatal,
@@ -59,7 +60,7 @@ def add_qos(session: Session, argv: Sequence[str]) -> int:
         return 1
     session.say(" Adding QOS(s)\n" + "".join(f"  {name}\n" for name in new) + " Settings\n")
     session.say("".join(f"{row}\n" for row in qos_settings(specs.set, new[0])))
-    return commit(session, "add_qos", {"names": tuple(wanted), "set": specs.set}, " Problem adding QOS: ", always=True)
+    return commit(session, "add_qos", {"names": tuple(wanted), "set": specs.set}, " Problem adding QOS: ")
 
 
 def qos_settings(changes: Mapping[str, Any], name: str) -> list[str]:
@@ -161,7 +162,7 @@ def delete_qos(session: Session, argv: Sequence[str]) -> int:
     specs = read_specs(argv, _qos_where, _qos_where, bare_names)
     need_conditions(specs)
     args = {"where": specs.where}
-    result = ask_first(session, "delete_qos", args)
+    result = try_delete(session, "delete_qos", args, "qos")
     return delete_names(session, "delete_qos", args, result, " Deleting QOS(s)...\n")
 
 
@@ -188,7 +189,7 @@ def add_cluster(session: Session, argv: Sequence[str]) -> int:
     session.say(" Adding Cluster(s)\n" + "".join(f"  Name           = {name}\n" for name in new))
     session.say(_cluster_settings(specs))
     args = {"names": tuple(new), "set": specs.set, "limits": specs.limits}
-    return commit(session, "add_clusters", args, " Problem adding clusters: ", always=True)
+    return commit(session, "add_clusters", args, " Problem adding clusters: ")
 
 
 def _limit_settings(limits: Mapping[str, Any]) -> list[str]:
@@ -283,7 +284,7 @@ def delete_cluster(session: Session, argv: Sequence[str]) -> int:
     specs = read_specs(argv, _cluster_where, _cluster_where, bare_names)
     need_conditions(specs)
     args = {"where": specs.where}
-    result = ask_first(session, "delete_clusters", args)
+    result = try_delete(session, "delete_clusters", args, "cluster")
     return delete_names(session, "delete_clusters", args, result, " Deleting clusters...\n")
 
 
@@ -343,7 +344,7 @@ def add_federation(session: Session, argv: Sequence[str]) -> int:
     if clusters:
         session.say(" Settings\n" + _clusters_told(sign, clusters))
     args = {"names": tuple(new), "clusters": clusters}
-    return commit(session, "add_federations", args, " Problem adding federation(s): ", always=True)
+    return commit(session, "add_federations", args, " Problem adding federation(s): ")
 
 
 def modify_federation(session: Session, argv: Sequence[str]) -> int:

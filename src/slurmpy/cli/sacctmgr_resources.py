@@ -129,7 +129,7 @@ def add_resource(session: Session, argv: Sequence[str]) -> int:
     if refused is not None:
         sys.stdout.flush()
         raise Stop(1, err=f" Problem adding system resource: {refused.message}\n")
-    return commit(session, "add_resources", args, always=True)
+    return commit(session, "add_resources", args)
 
 
 def _too_much(session: Session, error: SlurmError) -> int:

@@ -122,7 +122,7 @@ def _needs_assoc(entity: str, specs: Specs) -> bool:
 
 
 def _rows(session: Session, entity: str, specs: Specs) -> Iterable[Row]:
-    where = dict(specs.where)
+    where = dict(specs.where) | _deleted_too(specs)
     if entity == "event":
         _event_conditions(where, specs)
     if entity == "association":
@@ -202,8 +202,12 @@ def _event_conditions(where: Row, specs: Specs) -> None:
         where["start"] = midnight - 86400 if not where.get("nodes") else midnight
 
 
+def _deleted_too(specs: Specs) -> Row:
+    return {"with_deleted": True} if "WithDeleted" in specs.flags else {}
+
+
 def _assoc_flags(specs: Specs) -> Row:
-    found: Row = {}
+    found = _deleted_too(specs)
     if "OnlyDefaults" in specs.flags:
         found["only_defaults"] = True
     if "WithSubAccounts" in specs.flags:
@@ -297,7 +301,7 @@ def _document(session: Session, entity: str, specs: Specs) -> int:
         "user": records.User,
         "wckey": records.Wckey,
     }
-    where = dict(specs.where)
+    where = dict(specs.where) | _deleted_too(specs)
     if entity == "association":
         where |= _assoc_flags(specs)
     kind = kinds[entity]
@@ -307,12 +311,16 @@ def _document(session: Session, entity: str, specs: Specs) -> int:
         if "WithCoordinators" in specs.flags:
             record._coordinators = row.get("coordinators", ())
         found.append((row, record))
+    if entity == "wckey":
+        for row, record in found:
+            record._flags = row["flags"]
     if entity == "cluster":
         for row, record in found:
             record._root = records.Association.from_wire(row.get("root", {}))
     if entity in ("account", "user") and "WithAssoc" in specs.flags:
         name = "accounts" if entity == "account" else "users"
-        assocs = session.query("associations", {name: tuple(record.name for _, record in found)})
+        condition = {name: tuple(record.name for _, record in found)} | _deleted_too(specs)
+        assocs = session.query("associations", condition)
         by_owner: dict[str, list[Any]] = {}
         for row in assocs.dicts():
             by_owner.setdefault(row[entity], []).append(records.Association.from_wire(row))

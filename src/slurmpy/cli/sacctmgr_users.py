@@ -330,7 +330,7 @@ def add_coordinator(session: Session, argv: Sequence[str]) -> int:
         raise denied(error, " ") from None
     session.say(" Adding Coordinator User(s)\n" + "".join(f"  {name}\n" for name in users))
     session.say(" To Account(s) and all sub-accounts\n" + "".join(f"  {name}\n" for name in accounts))
-    return commit(session, "add_coordinators", args, always=True)
+    return commit(session, "add_coordinators", args)
 
 
 def delete_coordinator(session: Session, argv: Sequence[str]) -> int:
@@ -355,4 +355,4 @@ def delete_coordinator(session: Session, argv: Sequence[str]) -> int:
         return 1
     session.say(" Removed Coordinators (sub accounts not listed)...\n")
     session.say("".join(f"  U = {user:<9} A = {account:<10}\n" for account, user in result["removed"]))
-    return commit(session, "delete_coordinators", args, always=True)
+    return commit(session, "delete_coordinators", args)

@@ -68,15 +68,18 @@ class Word:
 
 
 def _unquoted(text: str) -> str:
+    """Without the quotes around it; a quote within it becomes a backtick, as Slurm writes it, so that no file of
+    `sacctmgr dump` has a quote in a quoted text."""
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
-        return text[1:-1]
-    return text
+        text = text[1:-1]
+    return text.replace("'", "`").replace('"', "`")
 
 
 def names(text: str) -> tuple[str, ...]:
     """The names of a comma-separated list, in lower case, each once."""
-    return joined((), (word.strip().lower() for word in text.replace('"', "").replace("'", "").split(",")))
+    words = (word.strip().strip("'\"").strip() for word in text.split(","))
+    return joined((), (_unquoted(word).lower() for word in words))
 
 
 def joined(old: Iterable[str], new: Iterable[str]) -> tuple[str, ...]:

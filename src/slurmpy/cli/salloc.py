@@ -41,7 +41,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     jobs = []
     for options in components:
         warnings: list[tuple[str, str]] = []
-        jobs.append(describe(options, argv, warnings))
+        jobs.append(describe(options, command, argv, warnings))
         request.warn_all(messages, warnings)
         if options.verbose:
             write(sys.stderr, options.listing())
@@ -66,8 +66,11 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     return Session(granted, first, jobs[0], messages, env).run(command or default_command(cluster, env))
 
 
-def describe(options: JobOptions, argv: Sequence[str], warnings: list[tuple[str, str]]) -> JobDescriptor:
+def describe(
+    options: JobOptions, command: Sequence[str], argv: Sequence[str], warnings: list[tuple[str, str]]
+) -> JobDescriptor:
     job = description.describe(options, warnings)
+    job.command = command[0] if command else None
     job.name = options.get("job-name") or "interactive"
     if job.current_working_directory is None:
         job.current_working_directory = options.at.cwd

@@ -153,19 +153,24 @@ def fs_dampening_factor(session: Session, words: list[str]) -> None:
 
 def token(session: Session, words: list[str]) -> None:
     """``token [username=USER] [lifespan=SECONDS]``, printed as an assignment for the shell."""
+    from slurmpy.auth.token import INFINITE
+
     args: dict[str, Any] = {}
     for word in words[1:]:
-        key, equals, value = word.partition("=")
-        if equals and "username".startswith(key.lower()) and key:
+        value = word.partition("=")[2]
+        if word.lower().startswith("username="):
             args["username"] = value
-        elif equals and "lifespan".startswith(key.lower()) and key:
+        elif word.lower().startswith("lifespan="):
             if value.lower() in ("infinite", "unlimited"):
-                args["lifespan"] = 0x7FFFFFFF
-            elif value.isdecimal():
-                args["lifespan"] = int(value)
-            else:
+                args["lifespan"] = INFINITE
+            elif not value.isdecimal() or not int(value):
                 session.error(f'Invalid numeric value "{value}" for lifespan.')
                 return
+            elif int(value) > INFINITE:
+                session.error(f"Numeric argument ({value}) too large for lifespan.")
+                return
+            else:
+                args["lifespan"] = int(value)
         else:
             session.failed(f"Invalid option: `{word}`")
             return

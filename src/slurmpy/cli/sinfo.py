@@ -156,6 +156,12 @@ def _document(request: Request, cluster: Cluster, write: Write, argv: Sequence[s
     from ..format.sinfo_rows import record
     from . import json_output
 
+    if not json_output.has(request.parser, "sinfo"):  # as in 22.05: the nodes
+        where = {"names": request.nodes} if request.nodes is not None else {}
+        pieces = json_output.dump(cluster, NAME, argv, "nodes", where, request.encoding, request.parser)
+        for piece in pieces:
+            write(piece)
+        return
     columns = sinfo_columns.COLUMNS
     grouping = Grouping(
         [column.by_partition for column in columns if column.by_partition is not None],

@@ -34,8 +34,7 @@ def run(argv: Sequence[str], env: Mapping[str, str], cluster: Cluster | None = N
     parsed = COMMAND.parse(argv, env)
     out = write or _to_stdout
     if "helpformat" in parsed:
-        rows = [f"%{column.letter}  {column.header}\n" for column in view.COLUMNS]
-        out("".join(rows).encode())
+        out(view.help_text().encode())
         return 0
     operands = list(parsed.operands)
     jobs_text = parsed.get("jobs")
@@ -58,7 +57,8 @@ def run(argv: Sequence[str], env: Mapping[str, str], cluster: Cluster | None = N
     try:
         _print(parsed, cluster, where, out)
     except SlurmError as error:
-        raise Stop(255, err=f"Couldn't get priority factors from controller: {error.message}\n") from None
+        code = 255 if error.name == "SLURM_COMMUNICATIONS_CONNECTION_ERROR" else error.number & 0xFF
+        raise Stop(code, err=f"Couldn't get priority factors from controller: {error.message}\n") from None
     return 0
 
 

@@ -48,7 +48,7 @@ class Session:
         self.noheader = "noheader" in parsed
         self.unit, self.unit_name, self.share = TIME_FORMATS["Minutes"]
         self.tres: list[str] = []
-        self.tres_given = False
+        self.tres_given = self.tres_all = False
         self.tres_counts: dict[tuple[str, str], int] | None = None
         self.verbosity = parsed.count("verbose")
 
@@ -233,6 +233,8 @@ def command(session: Session, words: Sequence[str]) -> tuple[int, bool]:
     elif name in ("parsable", "parsable2", "nonparsable"):
         session.separator = None if name == "nonparsable" else "|"
         session.trailing = name == "parsable"
+    elif name in ("quiet", "verbose"):
+        session.verbosity = 0 if name == "quiet" else session.verbosity + 1
     elif name == "time":
         if len(words) < 2:
             raise Stop(1, err=f"too few arguments for keyword:{words[0]}\n")
@@ -301,6 +303,7 @@ def _choose_tres(session: Session) -> None:
     ]
     session.tres_given = True
     wanted = list(dict.fromkeys(word.strip().lower() for word in str(text).split(",")))
-    session.tres = known if "all" in wanted else [name for name in wanted if name in known]
+    session.tres_all = "all" in wanted
+    session.tres = known if session.tres_all else [name for name in wanted if name in known]
     if not session.tres:
         raise Stop(1, err=line(NAME, "No valid TRES given", "fatal"))

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 #: columns that a chart over time may have
 COLUMNS = 120
-_WIDTH = 920
 _CLASSES = {"Allocated": 0, "Used": 0, "Planned": 1, "Planned down": 2, "Down": 3, "Idle": 4}
 _STYLE = """\
 :root{color-scheme:light dark;--page:#f5f6f8;--card:#fff;--text:#1a1f27;--soft:#59616d;--line:#d9dde3;--head:#eef0f4;
@@ -27,18 +26,28 @@ _STYLE = """\
 @media (prefers-color-scheme:dark){:root{--page:#12151a;--card:#1b2027;--text:#e7eaef;--soft:#a0a9b5;--line:#333b46;
 --head:#242b34;--c0:#6aa3f5;--c1:#e8b94a;--c2:#b392e6;--c3:#ef7d70;--c4:#39424d;--c5:#4bc1be;--c6:#8cc76c;--c7:#e09a52}}
 *{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--text);font:15px/1.5 system-ui,sans-serif}
-main{max-width:1000px;margin:0 auto;padding:28px 16px 48px}h1{font-size:1.6rem;line-height:1.25;margin:0 0 4px}
+main{max-width:1080px;margin:0 auto;padding:28px 16px 48px}h1{font-size:1.6rem;line-height:1.25;margin:0 0 4px}
 h2{font-size:1.05rem;margin:0 0 12px}p{margin:0;color:var(--soft)}
 section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:18px 20px;margin-top:20px}
-svg{display:block;width:100%;height:auto;overflow:visible}svg text{fill:var(--text);font:13px system-ui,sans-serif}
-svg text.soft{fill:var(--soft)}svg line{stroke:var(--line)}
+svg{display:block;width:100%}svg line{stroke:var(--line);vector-effect:non-scaling-stroke}
+.bars{display:grid;grid-template-columns:minmax(5em,15em) minmax(40%,1fr) auto;gap:9px 14px;align-items:center}
+.bar{display:contents}.bar svg{height:18px;border-radius:3px;background:var(--head)}
+.label{font-size:.9rem;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
+.much{font-size:.9rem;color:var(--soft);white-space:nowrap;text-align:right;font-variant-numeric:tabular-nums}
+.plot{display:grid;grid-template-columns:3.2em 1fr;font-size:.8rem;color:var(--soft);padding-top:6px}
+.plot svg{height:200px}.shares,.dates{position:relative}
+.shares span{position:absolute;right:8px;white-space:nowrap;transform:translateY(50%)}
+.dates{grid-column:2;height:1.9em}.dates span{position:absolute;top:4px;white-space:nowrap}
+@media (max-width:640px){.bars{display:block}
+.bar{display:grid;grid-template-columns:1fr auto;gap:3px 14px;margin-bottom:9px}
+.label,.much{grid-row:1}.bar svg{grid-row:2;grid-column:1/3;height:14px}.plot svg{height:140px}.odd{display:none}}
 .c0{fill:var(--c0);background:var(--c0)}.c1{fill:var(--c1);background:var(--c1)}.c2{fill:var(--c2);background:var(--c2)}
 .c3{fill:var(--c3);background:var(--c3)}.c4{fill:var(--c4);background:var(--c4)}.c5{fill:var(--c5);background:var(--c5)}
 .c6{fill:var(--c6);background:var(--c6)}.c7{fill:var(--c7);background:var(--c7)}
-ul{list-style:none;display:flex;flex-wrap:wrap;gap:6px 18px;padding:0;margin:12px 0 0;color:var(--soft);font-size:.9rem}
+ul{list-style:none;display:flex;flex-wrap:wrap;gap:6px 18px;padding:0;margin:16px 0 0;color:var(--soft);font-size:.9rem}
 li i{display:inline-block;width:.8em;height:.8em;border-radius:3px;margin-right:.45em}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-caption{text-align:left;font-weight:600;padding-bottom:10px}th,td{padding:6px 12px;border-bottom:1px solid var(--line)}
+caption{text-align:left;font-weight:600;padding-bottom:10px}th,td{padding:6px 10px;border-bottom:1px solid var(--line)}
 thead th{background:var(--head);white-space:nowrap}th,td{text-align:left}.n{text-align:right}
 tbody tr:last-child>*{border-bottom:0}tbody th{font-weight:500}td.tree{white-space:pre}
 @media print{body{background:#fff}section{break-inside:avoid}}
@@ -136,59 +145,56 @@ def _tip(chart: Chart, bar: Bar, index: int) -> str:
 
 
 def _bars(chart: Chart) -> str:
-    step, labels, texts = 28, 210, 150
-    room = _WIDTH - labels - texts
-    height = step * len(chart.bars) + 4
-    out = [_svg(chart, height)]
-    for number, bar in enumerate(chart.bars):
-        y = number * step
+    out = [f'<div class="bars" role="img" aria-label="{_told(chart)}">']
+    for bar in chart.bars:
         whole = sum(bar.values) if chart.whole else chart.longest
-        label = bar.label if len(bar.label) < 29 else bar.label[:27] + "…"
-        out.append(
-            f'<text x="{14 * min(bar.depth, 8)}" y="{y + 19}">{escape(label)}<title>{escape(bar.label)}</title></text>'
-        )
-        x = float(labels)
+        left, rects = 0.0, []
         for index, value in enumerate(bar.values):
-            length = room * value / whole if whole else 0.0
+            length = 1000 * value / whole if whole else 0.0
             if value:
-                out.append(
-                    f'<rect class="c{_class(chart, index)}" x="{x:.1f}" y="{y + 5}" width="{max(length, 1.5):.1f}" '
-                    f'height="18" rx="2">{_tip(chart, bar, index)}</rect>'
+                rects.append(
+                    f'<rect class="c{_class(chart, index)}" x="{left:.1f}" y="0" width="{max(length, 2.0):.1f}" '
+                    f'height="1">{_tip(chart, bar, index)}</rect>'
                 )
-            x += length
-        at = x if not chart.whole and whole else float(labels + room)
-        out.append(f'<text class="soft" x="{at + 8:.1f}" y="{y + 19}">{escape(bar.text)}</text>')
-    return "".join(out) + "</svg>"
+            left += length
+        out.append(
+            f'<div class="bar"><span class="label" style="padding-left:{min(bar.depth, 8)}em" '
+            f'title="{escape(bar.label)}">{escape(bar.label)}</span>'
+            f'<svg viewBox="0 0 1000 1" preserveAspectRatio="none">{"".join(rects)}</svg>'
+            f'<span class="much">{escape(bar.text)}</span></div>'
+        )
+    return "".join(out) + "</div>"
 
 
 def _columns(chart: Chart) -> str:
-    left, height, below = 44, 200, 30
-    step = (_WIDTH - left) / max(1, len(chart.bars))
-    gap = min(6.0, step * 0.2)
-    out = [_svg(chart, height + below)]
-    for share in (0, 25, 50, 75, 100):
-        y = height - height * share / 100 + 6
-        out.append(f'<line x1="{left}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        out.append(f'<text class="soft" x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{share} %</text>')
-    every = max(1, -(-len(chart.bars) // 7))
+    count = len(chart.bars)
+    gap = 0.2 if count < 60 else 0.1
+    out = [f'<div class="plot" role="img" aria-label="{_told(chart)}"><div class="shares">']
+    out += [f'<span style="bottom:{share}%">{share} %</span>' for share in (0, 25, 50, 75, 100)]
+    out.append(f'</div><svg viewBox="0 0 {count} 100" preserveAspectRatio="none">')
+    out += [f'<line x1="0" x2="{count}" y1="{y}" y2="{y}"/>' for y in (0, 25, 50, 75, 100)]
     for number, bar in enumerate(chart.bars):
-        x, y, whole = left + step * number, float(height + 6), sum(bar.values)
+        top, whole = 100.0, sum(bar.values)
         for index, value in enumerate(bar.values):
-            tall = height * value / whole if whole else 0.0
-            y -= tall
+            tall = 100 * value / whole if whole else 0.0
+            top -= tall
             if value:
                 out.append(
-                    f'<rect class="c{_class(chart, index)}" x="{x + gap / 2:.1f}" y="{y:.1f}" '
-                    f'width="{step - gap:.1f}" height="{tall:.1f}">{_tip(chart, bar, index)}</rect>'
+                    f'<rect class="c{_class(chart, index)}" x="{number + gap / 2:.2f}" y="{max(top, 0.0):.2f}" '
+                    f'width="{1 - gap:.2f}" height="{tall:.2f}">{_tip(chart, bar, index)}</rect>'
                 )
-        if number % every == 0 and x + 60 < _WIDTH:
-            out.append(f'<text class="soft" x="{x:.1f}" y="{height + below - 4}">{escape(bar.label[5:])}</text>')
-    return "".join(out) + "</svg>"
+    out.append('</svg><div class="dates">')
+    every = max(1, -(-count // 8))
+    for at, number in enumerate(range(0, count, every)):
+        kind = ' class="odd"' if at % 2 else ""
+        place = 100 * (number + gap / 2) / count
+        if place <= 92:  # or it would stand out on the right
+            out.append(f'<span{kind} style="left:{place:.1f}%">{escape(chart.bars[number].label[5:])}</span>')
+    return "".join(out) + "</div></div>"
 
 
-def _svg(chart: Chart, height: int) -> str:
-    told = "; ".join(f"{bar.label} {bar.text}" for bar in chart.bars[:40])
-    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(f"{chart.title}: {told}")}">'
+def _told(chart: Chart) -> str:
+    return escape(f"{chart.title}: " + "; ".join(f"{bar.label} {bar.text}" for bar in chart.bars[:40]))
 
 
 def _table(report: Report, fields: list[tuple[str, int, str, int, str]]) -> str:
@@ -206,7 +212,10 @@ def _table(report: Report, fields: list[tuple[str, int, str, int, str]]) -> str:
         cells = []
         for field, right in zip(fields, number, strict=True):
             kind = ' class="n"' if right else ' class="tree"' if field[4] == "account" else ""
-            cells.append(f"<td{kind}>{escape(report.text(row.get(field[4], '')))}</td>")
+            text = report.text(row.get(field[4], ""))
+            if report.sizes and field[4] == "total":  # its share is Slurm's, and none
+                text = text.partition("(")[0]
+            cells.append(f"<td{kind}>{escape(text)}</td>")
         body.append(f"<tr>{''.join(cells)}</tr>")
     caption = f"<caption>{escape(report.title)}, {escape(report.stretch)}</caption>"
     rows = "\n".join(body)

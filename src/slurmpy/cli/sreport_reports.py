@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .errors import Stop, line
 from .sreport_request import Request
 from .sreport_table import Amount, Report
 
@@ -26,11 +27,14 @@ TITLES = {
     "SizesByAccountAndWcKey": "Job Sizes",
     "SizesByWckey": "Job Sizes by Wckey",
 }
+_NO_NODES = "TRES node usage is no longer reported in the Cluster Utilization report.  Please use TRES CPU instead."
 UTILIZATION = ("allocated", "down", "planned_down", "idle", "planned", "reported", "over")
 
 
 def make(session: Session, kind: str, report: str, argv: Sequence[str]) -> Report:
     """The report with its rows. Raises Stop and SlurmError."""
+    if (kind, report) == ("cluster", "Utilization") and "node" in session.tres and not session.tres_all:
+        raise Stop(1, err=line("sreport", _NO_NODES, "fatal"))
     request = Request(session, kind, report, argv)
     key = f"{kind} {report}" if report == "Utilization" else report
     if kind == "job":
@@ -87,49 +91,61 @@ def _accounts(session: Session, request: Request) -> list[Row]:
 
 
 def _by_account(column: int) -> Callable[[Session, Request], Iterable[Row]]:
-    """Rows of accounts, of all below them, and of the users in each (or of accounts by QOS)."""
+    """Rows of accounts, of all below them, and of the users in each (column 2), or of accounts by QOS (column 4)."""
 
     def rows(session: Session, request: Request) -> Iterable[Row]:
-        answer = session.call("usage", request.args())
+        args = request.args()
+        if column == 4:
+            args.pop("users", None)  # accounts are told of with all that is below them, users asked for beside them
+        answer = session.call("usage", args)
         totals = _totals(answer)
-        own: dict[tuple[str, str], dict[str, dict[str, int]]] = {}
+        own: dict[tuple[str, str], dict[tuple[str, str], dict[str, int]]] = {}  # of (user, QOS)
         for *who, sums in answer["used"]:
             if request.where.get("qos") and who[4] not in request.where["qos"]:
                 continue
-            _add(own.setdefault((who[0], who[1]), {}).setdefault(who[column], {}), sums)
+            _add(own.setdefault((who[0], who[1]), {}).setdefault((who[2], who[4] if column == 4 else ""), {}), sums)
         order = _qos_order(session) if column == 4 else {}
         tree = _accounts(session, request)
-        wanted, users_wanted = request.where.get("accounts"), request.where.get("users")
+        wanted, users = request.where.get("accounts"), request.where.get("users")
+        above: set[tuple[str, str]] = set()  # accounts that have a row
         for assoc in tree:
             cluster, account, lineage = assoc["cluster"], assoc["account"], assoc["lineage"]
-            path = [part for part in lineage.split("/") if part]
+            path = [part for part in lineage.split("/") if part and part != account]
             if wanted and not {account, *path} & set(wanted):
                 continue
             total: dict[str, dict[str, int]] = {}
             for below in tree:
                 if below["cluster"] != cluster or not (account == "root" or below["lineage"].startswith(lineage)):
                     continue
-                for name, sums in own.get((cluster, below["account"]), {}).items():
-                    _add(total.setdefault(name if column == 4 else "", {}), sums)
-            tree_asked, depth = "Tree" in request.flags, len([part for part in path if part != "root"])
-            shown = " " * depth + account if tree_asked else account
-            if column == 4:
-                for name in sorted(total, key=lambda name: (order.get(name, 1 << 30), name)):
-                    if any(total[name].values()):
-                        yield from _usage_rows(session, totals, total[name], cluster=cluster, account=shown, qos=name)
-                continue
-            if not any(total.get("", {}).values()):
-                continue
-            if not users_wanted:
-                yield from _usage_rows(session, totals, total[""], cluster=cluster, account=shown, user="", proper="")
-            inner = " " * (depth + 1) + account if tree_asked else account
-            for user, sums in sorted(own.get((cluster, account), {}).items()):
-                if users_wanted and user not in users_wanted:
-                    continue
-                names = {"user": user, "proper": proper_name(user)}
+                for (_, qos), sums in own.get((cluster, below["account"]), {}).items():
+                    _add(total.setdefault(qos, {}), sums)
+            used = sorted(
+                (qos for qos in total if any(total[qos].values())), key=lambda qos: (order.get(qos, 1 << 30), qos)
+            )
+            depth = len({name for name in ("root", *path) if name != account and (cluster, name) in above})
+            if used and (column == 4 or not users):
+                above.add((cluster, account))
+                shown = " " * depth + account if "Tree" in request.flags else account
+                for qos in used:
+                    names = {"qos": qos} if column == 4 else {"user": "", "proper": ""}
+                    yield from _usage_rows(session, totals, total[qos], cluster=cluster, account=shown, **names)
+                depth += 1
+            inner = " " * depth + account if "Tree" in request.flags else account
+            for (user, qos), sums in sorted(own.get((cluster, account), {}).items()):
+                if user not in users if users else column == 4 or not user:
+                    continue  # what has no user is an account's share of an idle reservation
+                names = {"qos": qos} if column == 4 else {"user": user, "proper": proper_name(user)}
                 yield from _usage_rows(session, totals, sums, cluster=cluster, account=inner, **names)
 
-    return rows
+    if column == 4:
+        return rows
+
+    def by_user(session: Session, request: Request) -> Iterable[Row]:
+        found = rows(session, request)
+        # with no accounts above them, users stand by name
+        return sorted(found, key=lambda row: (row["cluster"], row["user"])) if request.where.get("users") else found
+
+    return by_user
 
 
 def _qos_order(session: Session) -> dict[str, int]:
@@ -147,10 +163,13 @@ _LABELS = ("cluster", "account", "user", "wckey", "qos")
 
 
 def _sums(answer: Row, request: Request, keys: Sequence[int]) -> dict[tuple[str, ...], dict[str, int]]:
-    """Usage summed by the given columns of (cluster, account, user, wckey, qos)."""
+    """Usage summed by the given columns of (cluster, account, user, wckey, qos).
+
+    What has no user (an account's share of an idle reservation), or no WCKey, is told of in no report by these.
+    """
     found: dict[tuple[str, ...], dict[str, int]] = {}
     for *who, sums in answer["used"]:
-        if not _left_out(request, who):
+        if not _left_out(request, who) and all(who[key] for key in (2, *((3,) if 3 in keys else ()))):
             _add(found.setdefault(tuple(who[key] for key in keys), {}), sums)
     return found
 

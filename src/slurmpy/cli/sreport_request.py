@@ -25,7 +25,7 @@ _COMMON = {
     "Start": (1, "start"),
 }
 _CONDITIONS: dict[str, dict[str, tuple[int, str]]] = {
-    "accounts": {"Accounts": (2, "accounts"), "Users": (1, "users")},
+    "accounts": {"Accounts": (2, "accounts"), "QOS": (1, "qos"), "Users": (1, "users")},
     "qos": {"Accounts": (2, "accounts"), "QOS": (1, "qos"), "Users": (1, "users")},
     "wckeys": {"WCKeys": (1, "wckeys")},
     "cluster": {},
@@ -124,6 +124,8 @@ class Request:
             self.where[name] = numbers if len(numbers) == len(names(value)) else (*numbers, 0)
         elif name == "nodes":
             self.where[name] = tuple(self._nodes(value))
+        elif name == "qos":
+            self._qos(names(value))
         else:
             self.where[name] = (*self.where.get(name, ()), *names(value))
 
@@ -146,6 +148,17 @@ class Request:
         except ValueError:
             self._fault(f"Invalid node list: {text}")
             return [text]
+
+    def _qos(self, asked: Sequence[str]) -> None:
+        """Adds QOS to the condition; with one that there is not, Slurm tells of it and drops the condition."""
+        known = {name.lower(): name for name, _ in self.session.query("qos", {}, ("name", "id")).rows}
+        bad = next((name for name in asked if name.lower() not in known), None)
+        if bad is None:
+            self.where["qos"] = (*self.where.get("qos", ()), *(known[name.lower()] for name in asked))
+            return
+        sys.stdout.flush()
+        sys.stderr.write(line("sreport", f"You gave a bad qos '{bad}'. Valid QOS's are {','.join(known.values())}"))
+        self.where["qos"] = ()
 
     def _top(self, value: str) -> None:
         digits = value[1:] if value[:1] in "+-" else value

@@ -148,7 +148,7 @@ class Report:
 
     def _named(self, fields: list[Field]) -> list[Field]:
         """The column of job reports by WCKey is headed so, and left of what it counts by account and WCKey."""
-        if self.key == "SizesByWckey":
+        if self.key == "SizesByWckey" and not self.request.format_given:
             return [("Wckey", 1, "Wckey", field[3], field[4]) if field[4] == "account" else field for field in fields]
         if self.key == "SizesByAccountAndWcKey" and not self.request.format_given:
             return [(*field[:3], -20, field[4]) if field[4] == "account" else field for field in fields]

@@ -94,6 +94,7 @@ def describe(
     """The allocation that srun asks for when it has none."""
     job = description.describe(options, warnings)
     job.name = options.get("job-name") or os.path.basename(command[0])
+    job.command = command[0]
     if job.current_working_directory is None:
         job.current_working_directory = options.at.cwd
     # files are those of the step; an allocation has none

@@ -74,7 +74,9 @@ def run(argv: Sequence[str], env: Mapping[str, str], cluster: Cluster | None = N
         answer = cluster.query("shares")
     except SlurmError as error:
         raise Stop(255, err=f"Couldn't get shares from controller: {error.message}\n") from None
-    rows = view.complete(answer.dicts(), str(cluster.conf.ClusterName))
+    minutes = not encoding and {"tres_run_mins", "grp_tres_raw"} & set(layout.fields)
+    labels = _labels(cluster) if minutes else None
+    rows = view.complete(answer.dicts(), str(cluster.conf.ClusterName), labels)
     only_users = parsed.flag("Users")
     rows = [row for row in rows if _shown(row, users, accounts, only_users)]
     if encoding:

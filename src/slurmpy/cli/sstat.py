@@ -80,8 +80,8 @@ def _steps(cluster: Cluster, wanted: job_ids.JobId, every: bool) -> list[dict[st
         where = {"job_ids": ((job, wanted.task, wanted.offset),)}
         known = cluster.query("jobs", ("job_id",), where).rows
         steps = [dict(zip(_STEP_FIELDS, row, strict=True)) for row in cluster.query("steps", _STEP_FIELDS, where).rows]
-    except SlurmError as error:
-        report(NAME, f"couldn't get steps for job {job}: {error.message}")
+    except SlurmError:
+        report(NAME, f"couldn't get steps for job {job}")
         return []
     if not known:
         report(NAME, f"couldn't get steps for job {job}")
@@ -98,17 +98,19 @@ def _steps(cluster: Cluster, wanted: job_ids.JobId, every: bool) -> list[dict[st
 
 
 def _usage(cluster: Cluster, step: dict[str, Any]) -> dict[str, Any] | None:
-    from ..core import hostlist
     from ..rpc.dbd_messages import merge_usage, usage_fields
 
-    names = hostlist.expand(step["nodes"])
-    answer = cluster.query("nodes", ("name", "address", "port"), {"names": tuple(names)})
+    asked = {"job_id": step["job_id"], "step_id": step["step_id"]}
     usage: dict[str, Any] | None = None
     pids: list[int] = []
-    for name, address, port in answer.rows:
+    try:
+        nodes = dict(cluster.call("step_layout", {**asked, "job_id": str(step["job_id"])})["node_addresses"])
+    except SlurmError:
+        report(NAME, f"StepId={step['job_id']}.{step_name(step['step_id'])} not found running.")
+        return None
+    for name, address in nodes.items():
         try:
-            node = cluster.node(name, {"unix": True, "host": address, "port": port})
-            part = node.call("step_stat", {"job_id": step["job_id"], "step_id": step["step_id"]})
+            part = cluster.node(name, address).call("step_stat", asked)
         except SlurmError as error:
             report(NAME, f"slurm_job_step_stat: there was an error with the request to {name} rc = {error.message}")
             which = f"StepId={step['job_id']}.{step_name(step['step_id'])}"

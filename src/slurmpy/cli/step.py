@@ -68,7 +68,7 @@ def describe(
         fields["name"] = os.path.basename(command[0])
     _nodes(options, reply, fields, own)
     _tasks(options, fields)
-    _resources(options, fields)
+    _resources(options, env, fields)
     if own:
         fields.pop("immediate", None)
         fields.pop("constraints", None)
@@ -80,13 +80,26 @@ def describe(
             fields["distribution_plane_size"] = plane
     if "kill-on-bad-exit" in options:
         fields["kill_on_bad_exit"] = bool(options.get("kill-on-bad-exit"))
-    if "exclusive" in options and not own:
+    if not own and ("exclusive" in options or _sizes_tasks(options, env)):
         fields["exact"] = True
     fields["submit_line"] = " ".join(["srun", *sys.argv[1:]])
     fields["srun_host"] = os.uname().nodename.partition(".")[0]
     fields["srun_pid"] = os.getpid()
     fields["current_working_directory"] = options.get("chdir") or options.at.cwd
     return StepDescriptor(**{name: value for name, value in fields.items() if value is not None})
+
+
+def _sizes_tasks(options: JobOptions, env: Mapping[str, str]) -> bool:
+    """Whether srun is told of each task's CPUs, by itself or with the job; SRUN_CPUS_PER_TASK does not count."""
+    if options.origins.get("cpus-per-task") not in (None, "environment"):
+        return True
+    words = (options.get("tres-per-task") or "").split(",")
+    return any(word.startswith("cpu") for word in (*words, *_inherited(env)))
+
+
+def _inherited(env: Mapping[str, str]) -> list[str]:
+    """What the job was told of each task."""
+    return env.get("SLURM_TRES_PER_TASK", "").split(",")
 
 
 def _of_component(options: JobOptions, reply: Mapping[str, Any]) -> None:
@@ -138,7 +151,7 @@ def _tasks(options: JobOptions, fields: dict[str, Any]) -> None:
         fields["cpu_count"] = options.get("cpus-per-task") * fields["tasks"]
 
 
-def _resources(options: JobOptions, fields: dict[str, Any]) -> None:
+def _resources(options: JobOptions, env: Mapping[str, str], fields: dict[str, Any]) -> None:
     if "gres" in options:
         fields["tres_per_node"] = options.get("gres")
     if "gpus" in options:
@@ -151,7 +164,7 @@ def _resources(options: JobOptions, fields: dict[str, Any]) -> None:
         fields["cpus_per_tres"] = f"gres/gpu:{options.get('cpus-per-gpu')}"
     if "mem-per-gpu" in options:
         fields["memory_per_tres"] = f"gres/gpu:{options.get('mem-per-gpu')}"
-    per_task = task_tres(options)
+    per_task = task_tres(options, cpus=any(word.startswith("cpu") for word in _inherited(env)))
     if per_task:
         fields["tres_per_task"] = per_task
     if "gpu-bind" in options:
@@ -272,6 +285,7 @@ def launch_fields(options: JobOptions) -> dict[str, Any]:
         "task_prolog": options.get("task-prolog") or "",
         "task_epilog": options.get("task-epilog") or "",
         "wait": options.get("wait"),
+        "account_gather_frequency": options.get("acctg-freq") or "",
     }
     if "kill-on-bad-exit" in options:
         found["kill_on_bad_exit"] = bool(options.get("kill-on-bad-exit"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from ..core.purge_time import PurgeTime
+from ..core.purge_time import parse as parse_purge
 from .errors import ConfError
 from .slurm_conf import convert
 from .syntax import lines, pairs
@@ -44,4 +46,11 @@ class PlainConf:
                 kind, _, used = self.TABLE[name]
                 if not used and name not in self.warnings:
                     self.warnings.append(name)
-                self.__dict__[name] = convert(name, kind, value)
+                self.__dict__[name] = _purge(name, value) if kind == "purge" else convert(name, kind, value)
+
+
+def _purge(name: str, value: str) -> PurgeTime:
+    try:
+        return parse_purge(value)
+    except ValueError as error:
+        raise ConfError(str(error), message=f'Bad value "{value}" for {name}') from None

@@ -235,6 +235,16 @@ def _finish(conf: SlurmConf) -> None:
     conf.partitions = partitions
 
 
+def debug_flags(text: str) -> str:
+    """The flags of DebugFlags, in Slurm's spelling. Raises ConfError."""
+    known = {flag.lower(): flag for flag in table.DEBUG_FLAGS}
+    given = [word.strip() for word in text.split(",") if word.strip()]
+    for word in given:
+        if word.lower() not in known:
+            raise ConfError(f"Invalid DebugFlag: {word}", f"DebugFlags invalid: {text}")
+    return ",".join(known[word.lower()] for word in given)
+
+
 def _check_words(conf: SlurmConf) -> None:
     """Parameters that take words of a list; they are kept in the spelling in which Slurm shows them."""
     held = conf.__dict__
@@ -250,12 +260,7 @@ def _check_words(conf: SlurmConf) -> None:
                 raise ConfError(f"Bad SelectTypeParameter: {held['SelectTypeParameters']}")
         held["SelectTypeParameters"] = ",".join(words)
     if "DebugFlags" in held:
-        known = {flag.lower(): flag for flag in table.DEBUG_FLAGS}
-        given = [word.strip() for word in held["DebugFlags"].split(",") if word.strip()]
-        for word in given:
-            if word.lower() not in known:
-                raise ConfError(f"Invalid DebugFlag: {word}", f"DebugFlags invalid: {held['DebugFlags']}")
-        held["DebugFlags"] = ",".join(known[word.lower()] for word in given)
+        held["DebugFlags"] = debug_flags(held["DebugFlags"])
     if "PriorityUsageResetPeriod" in held:
         word = held["PriorityUsageResetPeriod"].upper()
         if word not in ("NONE", "NOW", "DAILY", "WEEKLY", "MONTHLY", "QUARTERLY", "YEARLY"):

@@ -17,7 +17,7 @@ from __future__ import annotations
 from ..core.records.base import INFINITE
 
 TABLE: dict[str, tuple[str, object, bool]] = {
-    "AccountingStorageBackupHost": ("str", None, True),
+    "AccountingStorageBackupHost": ("str", None, False),
     "AccountingStorageEnforce": ("str", "none", True),
     "AccountingStorageHost": ("str", "localhost", True),
     "AccountingStorageExternalHost": ("str", None, False),

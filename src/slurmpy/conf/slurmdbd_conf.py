@@ -16,15 +16,15 @@ class SlurmdbdConf(PlainConf):
     TABLE: ClassVar[dict[str, tuple[str, object, bool]]] = {
         "AllowNoDefAcct": ("bool", False, False),
         "AllResourcesAbsolute": ("bool", False, False),
-        "ArchiveDir": ("str", "/tmp", False),  # noqa: S108 - Slurm's default
-        "ArchiveEvents": ("bool", False, False),
-        "ArchiveJobs": ("bool", False, False),
-        "ArchiveResvs": ("bool", False, False),
-        "ArchiveScript": ("str", None, False),
-        "ArchiveSteps": ("bool", False, False),
-        "ArchiveSuspend": ("bool", False, False),
-        "ArchiveTXN": ("bool", False, False),
-        "ArchiveUsage": ("bool", False, False),
+        "ArchiveDir": ("str", "/tmp", True),  # noqa: S108 - Slurm's default
+        "ArchiveEvents": ("bool", False, True),
+        "ArchiveJobs": ("bool", False, True),
+        "ArchiveResvs": ("bool", False, True),
+        "ArchiveScript": ("str", None, True),
+        "ArchiveSteps": ("bool", False, True),
+        "ArchiveSuspend": ("bool", False, True),
+        "ArchiveTXN": ("bool", False, True),
+        "ArchiveUsage": ("bool", False, True),
         "AuthAltParameters": ("str", None, True),
         "AuthAltTypes": ("str", None, True),
         "AuthInfo": ("str", None, True),
@@ -32,15 +32,15 @@ class SlurmdbdConf(PlainConf):
         "CommitDelay": ("sec", 0, False),
         "CommunicationParameters": ("str", None, True),
         "DbdAddr": ("str", None, True),
-        "DbdBackupHost": ("str", None, False),
+        "DbdBackupHost": ("str", None, True),
         "DbdHost": ("str", "localhost", True),
         "DbdPort": ("u32", 6819, True),
         "DebugFlags": ("str", None, False),
         "DebugLevel": ("level", "info", True),
         "DebugLevelSyslog": ("level", None, False),
         "DefaultQOS": ("str", None, False),
-        "DisableArchiveCommands": ("bool", False, False),
-        "DisableCoordDBD": ("bool", False, False),
+        "DisableArchiveCommands": ("bool", False, True),
+        "DisableCoordDBD": ("bool", False, True),
         "HashPlugin": ("str", "hash/k12", False),
         "LogFile": ("str", None, True),
         "LogTimeFormat": ("str", "iso8601_ms", False),
@@ -50,13 +50,15 @@ class SlurmdbdConf(PlainConf):
         "PidFile": ("str", None, True),
         "PluginDir": ("str", "/usr/lib/x86_64-linux-gnu/slurm-wlm", False),
         "PrivateData": ("str", "none", True),
-        "PurgeEventAfter": ("str", None, False),
-        "PurgeJobAfter": ("str", None, False),
-        "PurgeResvAfter": ("str", None, False),
-        "PurgeStepAfter": ("str", None, False),
-        "PurgeSuspendAfter": ("str", None, False),
-        "PurgeTXNAfter": ("str", None, False),
-        "PurgeUsageAfter": ("str", None, False),
+        "PurgeEventAfter": ("purge", None, True),
+        "PurgeJobAfter": ("purge", None, True),
+        "PurgeJobEnvAfter": ("purge", None, True),
+        "PurgeJobScriptAfter": ("purge", None, True),
+        "PurgeResvAfter": ("purge", None, True),
+        "PurgeStepAfter": ("purge", None, True),
+        "PurgeSuspendAfter": ("purge", None, True),
+        "PurgeTXNAfter": ("purge", None, True),
+        "PurgeUsageAfter": ("purge", None, True),
         "SlurmUser": ("user", "root", True),
         "StorageBackupHost": ("str", None, True),
         "StorageHost": ("str", "localhost", True),
@@ -88,6 +90,18 @@ def load(path: str) -> SlurmdbdConf:
     return conf
 
 
+#: of 25.05; shown where they are set
+_LATER = ("PurgeJobEnvAfter", "PurgeJobScriptAfter")
+#: what is purged: what says whether it is archived
+ARCHIVES = {
+    "PurgeEventAfter": "ArchiveEvents",
+    "PurgeJobAfter": "ArchiveJobs",
+    "PurgeResvAfter": "ArchiveResvs",
+    "PurgeStepAfter": "ArchiveSteps",
+    "PurgeSuspendAfter": "ArchiveSuspend",
+    "PurgeTXNAfter": "ArchiveTXN",
+    "PurgeUsageAfter": "ArchiveUsage",
+}
 #: what is read but not shown
 _SECRET = frozenset(
     ("StoragePass", "StoragePassScript", "AllResourcesAbsolute", "DisableArchiveCommands", "LogTimeFormat")
@@ -120,8 +134,11 @@ def shown(conf: SlurmdbdConf, boot_time: int = 0) -> list[tuple[str, str]]:
             text = "UNLIMITED" if value == 0xFFFFFFFF else str(value)
         elif name == "StoragePort":
             text = str(value or _DATABASE_PORTS.get(conf.StorageType, 0))
-        elif name.startswith("Purge"):
-            text = value or "NONE"
+        elif kind == "purge":
+            if value is None and name in _LATER:
+                continue
+            archived = name in ARCHIVES and getattr(conf, ARCHIVES[name])
+            text = f"{value}{'*' if archived else ''}" if value is not None else "NONE"
         elif kind == "sec":
             text = f"{value} secs"
         elif kind == "bool":

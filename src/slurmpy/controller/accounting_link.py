@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import cluster, fairshare, limits, records
+from slurmpy.controller import cluster, early_jobs, fairshare, limits, records
 from slurmpy.controller.agent import LOST
 from slurmpy.core.errors import SlurmError
 from slurmpy.rpc.aio import AsyncClient
@@ -154,7 +154,10 @@ class AccountingLink:
         async for part in self._client.stream("assoc_updates", {"cluster": ctl.conf.ClusterName}):
             ctl.now()
             if part.get("event") == "snapshot":
+                first = not ctl.state.assocs.filled
                 ctl.state.assocs.load_snapshot(part)
+                if first:
+                    early_jobs.adopt(ctl)
                 limits.recount(ctl.state)
                 if not self._ranked:
                     self._ranked = True  # who exists now has a fair share at once, later ones in time

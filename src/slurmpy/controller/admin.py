@@ -78,6 +78,21 @@ def set_debug_flags(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[s
     return {}
 
 
+def set_schedlog_level(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+    if not ctl.conf.SlurmSchedLogFile:
+        raise SlurmError("ESLURM_DISABLED")
+    ctl.conf.SlurmSchedLogLevel = 1 if int(args.get("level") or 0) else 0
+    return {}
+
+
+def set_fs_dampening_factor(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
+    factor = int(args.get("factor") or 0)
+    if not 0 < factor <= 0xFFFF:
+        raise SlurmError("SLURM_ERROR", "the factor is a number from 1 to 65535")
+    ctl.conf.FairShareDampeningFactor = factor
+    return {}
+
+
 def reset_stats(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
     ctl.statistics.reset(ctl.state.now)
     return {}
@@ -110,12 +125,19 @@ def token(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
     """A token of auth/jwt: for oneself, or for anybody by root and SlurmUser. `lifespan` in seconds."""
     from slurmpy.auth import token as tokens
 
-    user = str(args.get("username") or peer.name)
-    if user != peer.name and not permissions.is_slurm_user(ctl.state, peer.uid):
-        raise SlurmError("ESLURM_USER_ID_MISSING")
+    user, lifespan = str(args.get("username") or peer.name), int(args.get("lifespan") or 0)
     if "auth/jwt" not in str(ctl.conf.AuthAltTypes or ""):
         raise SlurmError("ESLURM_NOT_SUPPORTED")
-    return {"token": tokens.create(ctl.conf, user, int(args.get("lifespan") or 1800))}
+    if not tokens.may_create(ctl.conf):
+        raise SlurmError("ESLURM_AUTH_UNABLE_TO_GENERATE_TOKEN")
+    if not 0 <= lifespan <= tokens.INFINITE:
+        raise SlurmError("ESLURM_INVALID_TIME_LIMIT")
+    longest = None if permissions.is_slurm_user(ctl.state, peer.uid) else tokens.longest_lifespan(ctl.conf)
+    if longest is not None:
+        if lifespan > longest:
+            raise SlurmError("ESLURM_INVALID_TIME_LIMIT")
+        lifespan = lifespan or min(longest, tokens.LIFESPAN)
+    return {"token": tokens.create(ctl.conf, user, lifespan or tokens.LIFESPAN)}
 
 
 # ---------------------------------------------------------------------------------------------- partitions
@@ -155,6 +177,7 @@ def update_partition(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[
 def _change_partition(ctl: Controller, partition: Partition, changes: dict[str, Any]) -> None:
     """Sets fields of a partition that is not (yet) in the state. Raises SlurmError."""
     state = ctl.state
+    PartitionInfo.check_types(changes)
     known = frozenset(PartitionInfo.FIELDS)
     for field, value in changes.items():
         if field not in known:
@@ -214,7 +237,6 @@ def delete_partition(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[
 
 
 def create_reservation(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
-    _check_reservation_right(ctl, peer)
     reservation = reservations.create(ctl.state, _wishes(args), peer, ctl.state.now)
     reservation_record(ctl, reservation)
     _reservations_changed(ctl)
@@ -222,7 +244,6 @@ def create_reservation(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dic
 
 
 def update_reservation(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
-    _check_reservation_right(ctl, peer)
     wishes = _wishes(args)
     if wishes.get("name") not in ctl.state.reservations:
         raise SlurmError("ESLURM_RESERVATION_INVALID")
@@ -233,7 +254,6 @@ def update_reservation(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dic
 
 
 def delete_reservation(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
-    _check_reservation_right(ctl, peer)
     name = str(args.get("name", ""))
     reservation = ctl.state.reservations.get(name)
     if reservation is None:
@@ -259,22 +279,18 @@ def _wishes(args: dict[str, Any]) -> dict[str, Any]:
     return {**dict(args.get("changes") or {}), **{key: value for key, value in args.items() if key != "changes"}}
 
 
-def _check_reservation_right(ctl: Controller, peer: Peer) -> None:
-    if not permissions.may_operate(ctl, peer):
-        raise SlurmError("ESLURM_USER_ID_MISSING")
-
-
 def _associations(ctl: Controller, reservation: Any) -> str:
-    """The ids of the associations that a reservation is for, the latest first, as Slurm records them."""
-    users = {name for name in reservation.users.split(",") if name and name[0] != "-"}
-    accounts = {name for name in reservation.accounts.split(",") if name and name[0] != "-"}
-    found = [
-        one.id
-        for one in ctl.state.assocs.assocs.values()
-        if (one.user in users and (not accounts or one.account in accounts))
-        or (not users and not one.user and one.account in accounts)
-    ]
-    return ",".join(str(number) for number in sorted(found, reverse=True))
+    """The ids of the associations that a reservation is for, name by name and down the tree, as Slurm records them."""
+    users = [name for name in reservation.users.split(",") if name and name[0] != "-"]
+    accounts = [name for name in reservation.accounts.split(",") if name and name[0] != "-"]
+    tree = sorted(ctl.state.assocs.assocs.values(), key=lambda one: one.lineage.upper().replace("/", "\x01"))
+    if users:
+        chosen = (
+            one for name in users for one in tree if one.user == name and (not accounts or one.account in accounts)
+        )
+    else:
+        chosen = (one for name in accounts for one in tree if not one.user and one.account == name)
+    return ",".join(str(one.id) for one in chosen)
 
 
 def reservation_record(ctl: Controller, reservation: Any, removed: bool = False) -> None:
@@ -301,6 +317,8 @@ METHODS = {
     "takeover": takeover,
     "set_debug_level": set_debug_level,
     "set_debug_flags": set_debug_flags,
+    "set_schedlog_level": set_schedlog_level,
+    "set_fs_dampening_factor": set_fs_dampening_factor,
     "reset_stats": reset_stats,
     "reset_usage": reset_usage,
     "token": token,

@@ -82,7 +82,13 @@ class AssocCache:
         return ADMIN_LEVELS.index(level) if level in ADMIN_LEVELS else 0
 
     def is_coordinator(self, user: str, account: str) -> bool:
-        return (account, user) in self.coordinators
+        """Of the account, or of one above it."""
+        if not self.coordinators:
+            return False
+        assoc = self._by_name.get((account, "", ""))
+        if assoc is None:
+            return (account, user) in self.coordinators
+        return any((above.account, user) in self.coordinators for above in self.chain(assoc))
 
     # ---------------------------------------------------------------- slurmdbd's stream
 

@@ -416,7 +416,7 @@ def reconfigure(state: State, conf: SlurmConf) -> list[Job]:
             node.state = old.state
         for field in ("_jobs", "_cpus_used", "_cores_used", "_memory_used", "_gres_used", "_rows", "_exclusive",
                       "_suspended", "_last_response", "_registered", "alloc_cpus", "alloc_memory", "gres_used",
-                      "tres_used", "owner"):  # fmt: skip
+                      "tres_used", "tres_weighted", "owner"):  # fmt: skip
             setattr(node, field, getattr(old, field))
     state.conf = conf
     state.nodes.clear()

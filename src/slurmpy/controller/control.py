@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
+from slurmpy.controller import permissions
 from slurmpy.controller.agent import Agent
 from slurmpy.controller.events import Events
 from slurmpy.controller.state import Job, State
@@ -201,6 +202,9 @@ class Controller:
                 self.store.commit(self.state)
             except SlurmError as error:
                 log.error(error.message)
+            else:
+                if self.accounting is not None:
+                    self.accounting.wake()  # what a turn was still gathering is in the spool now
 
     def _record_new(self) -> None:
         """Tells accounting of new jobs that still wait; the others have been recorded as they started."""
@@ -280,6 +284,7 @@ class Controller:
             self.now()
             version = self.state.version
             try:
+                permissions.allowed(self, peer, name, args)
                 value = function(self, peer, args)
             finally:
                 if self.state.version != version or self.store.dirty(self.state):
@@ -300,6 +305,7 @@ class Controller:
             began = time.perf_counter()
             self.now()
             try:
+                permissions.allowed(self, peer, name, args)
                 return await function(self, peer, args)
             finally:
                 self.changed()
@@ -311,6 +317,7 @@ class Controller:
         async def handler(peer: Peer, args: dict[str, Any]) -> AsyncIterator[Any]:
             began = time.perf_counter()
             self.now()
+            permissions.allowed(self, peer, name, args)
             parts = function(self, peer, args)
             try:
                 async for part in parts:

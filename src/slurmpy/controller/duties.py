@@ -15,15 +15,22 @@ USAGE = "usage"
 
 
 def start(ctl: Controller) -> None:
-    """Takes up usage as it was saved, and sets the clocks."""
+    """Takes up usage as it was saved, counts what has been used since, and sets the clocks.
+
+    Without saved usage everybody begins with none, but for the jobs that run: as real slurmctld has it, which does not
+    ask the database either.
+    """
     saved = ctl.store.meta(USAGE) or {}
     for key, record in (("assocs", ctl.state.assocs.assocs), ("qos", ctl.state.assocs.qos_by_id)):
-        for number, raw in (saved.get(key) or {}).items():
+        for number, usage in (saved.get(key) or {}).items():
             known = record.get(number)
             if known is not None:
-                known._usage["raw"] = raw
-    if saved:
-        fairshare.rank(ctl.state)
+                # a release that kept no more than the sum has left a number
+                known._usage |= usage if isinstance(usage, dict) else {"raw": usage}
+    for name in ("_usage_at", "_usage_reset"):
+        if saved.get(name):
+            ctl.state.__dict__[name] = int(saved[name])
+    count_usage(ctl)
     arm_priority(ctl)
     arm_reservations(ctl)
     reservation_admin.mark_nodes(ctl.state, ctl.state.now)
@@ -31,6 +38,15 @@ def start(ctl: Controller) -> None:
 
 def arm_priority(ctl: Controller) -> None:
     ctl.at("priority", 0, ctl.state.now + max(1, int(ctl.conf.PriorityCalcPeriod or 300)))
+
+
+def count_usage(ctl: Controller) -> None:
+    """At the start and when slurm.conf is read anew."""
+    if str(ctl.conf.PriorityUsageResetPeriod or "") == "NOW":
+        fairshare.clear(ctl.state)
+        ctl.state.__dict__.update(_usage_at=ctl.state.now, _usage_reset=ctl.state.now)
+    priority.recompute(ctl.state, ctl.state.now)
+    save_usage(ctl)
 
 
 def on_priority(ctl: Controller, _key: Any) -> None:
@@ -43,12 +59,16 @@ def on_priority(ctl: Controller, _key: Any) -> None:
 
 
 def save_usage(ctl: Controller) -> None:
-    cache = ctl.state.assocs
-    found = {
-        "assocs": {a.id: a._usage["raw"] for a in cache.assocs.values() if a._usage.get("raw")},
-        "qos": {q.id: q._usage["raw"] for q in cache.qos_by_id.values() if q._usage.get("raw")},
-    }
-    if found["assocs"] or found["qos"] or ctl.store.meta(USAGE):
+    """What has been used, and until when that was counted, goes out with the next commit."""
+    cache, state = ctl.state.assocs, ctl.state.__dict__
+    found: dict[str, Any] = {name: state.get(name, 0) for name in ("_usage_at", "_usage_reset")}
+    for key, known in (("assocs", cache.assocs), ("qos", cache.qos_by_id)):
+        found[key] = {
+            one.id: {name: one._usage[name] for name in fairshare.KEPT if one._usage.get(name)}
+            for one in known.values()
+            if one._usage.get("raw")
+        }
+    if found["assocs"] or found["qos"] or found["_usage_at"] or ctl.store.meta(USAGE):
         ctl.store.put_meta(USAGE, found)
 
 

@@ -39,7 +39,7 @@ def tell_to_end(ctl: Controller, job: Job, why: str, failed_node: str = "") -> N
 def complete(ctl: Controller, job: Job, base: int, reason: str, exit_code: int, why: str) -> None:
     """The job takes its end state; its nodes clean up and confirm."""
     now = ctl.state.now
-    job.state_reason = reason
+    _because(job, reason)
     job.exit_code = exit_code
     job.end_time = now
     job.flags = tuple(flag for flag in job.flags if flag != "JOB_WAS_RUNNING")
@@ -171,9 +171,14 @@ def _raised(number: int) -> str:
     return f"RaisedSignal:{number}({signal.strsignal(number) or 'Unknown signal'})"
 
 
+def _because(job: Job, reason: str) -> None:
+    job.state_reason, more, _ = reason.partition(":")
+    job.state_description = reason if more else ""
+
+
 def _ended_clean(ctl: Controller, job: Job, base: int, reason: str, status: int) -> None:
     """The usual end of a small batch job: script over, epilog run, all in one message."""
-    job.state_reason = reason
+    _because(job, reason)
     job.exit_code = status
     job.end_time = ctl.state.now
     job.flags = tuple(flag for flag in job.flags if flag != "JOB_WAS_RUNNING")
@@ -205,7 +210,8 @@ def _correct_end(ctl: Controller, job: Job, status: int) -> None:
     """A step's end is told after its srun has given the allocation back: the job's own end follows from it, too."""
     number = status & 0x7F
     if number and not job.batch_flag and job.exit_code >> 8 in (number, 128 + number):
-        job.exit_code, job.state_reason = number, _raised(number)
+        job.exit_code = number
+        _because(job, _raised(number))
     records.job_complete(ctl, job)
 
 
@@ -286,7 +292,7 @@ def end_waiting(ctl: Controller, job: Job, base: int, reason: str | None = None,
     """Ends a job (or all waiting tasks of an array) that never started, or not again."""
     now = ctl.state.now
     if reason is not None:
-        job.state_reason = reason
+        _because(job, reason)
     job.exit_code = exit_code
     job.start_time = job.end_time = job.preemptable_time = now
     if job._request is None or job._request.tasks is None:
@@ -296,7 +302,7 @@ def end_waiting(ctl: Controller, job: Job, base: int, reason: str | None = None,
     ctl.state.set_job_state(job, base)
     life_over(ctl, job)
     ctl.timers.drop(("deadline", job.job_id))
-    records.job_complete(ctl, job)
+    records.job_complete(ctl, job, start_time=0)  # in the books it never started
     _count_end(ctl, base)
     ctl.events.publish(job, {"event": "revoked", "message": "cancelled"})
     done = {"event": "done", "state": base, "exit_code": exit_code, "derived_exit_code": 0, "last": True}

@@ -8,6 +8,7 @@ seconds of jobs, ``"spent"`` in seconds of each TRES; a QOS has the same);
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING, Any
 
 from slurmpy.core.records.accounting import SHARES_PARENT
@@ -25,14 +26,62 @@ COLUMNS = (
 )  # fmt: skip
 
 
+#: what of an association's or QOS's usage is kept over a restart
+KEPT = ("raw", "wall", "spent")
+
+
+def decay_factor(seconds: int, half_life: int) -> float:
+    """What is left of usage after so many seconds; 1 where nothing decays (half_life 0)."""
+    return 0.5 ** (max(0, seconds) / half_life) if half_life > 0 else 1.0
+
+
+def next_reset(period: str, last: int) -> int | None:
+    """The first moment after `last` at which usage is cleared (local time), None where it never is.
+
+    As slurm.conf(5) says of PriorityUsageResetPeriod: at midnight DAILY, on Sundays WEEKLY, on the first of a month,
+    of January, April, July and October, or of January. NOW is no period: that is done at the start and when slurm.conf
+    is read anew.
+    """
+    local = time.localtime(last)
+    year, month, day = local.tm_year, local.tm_mon, local.tm_mday
+    if period == "DAILY":
+        day += 1
+    elif period == "WEEKLY":
+        day += 7 - (local.tm_wday + 1) % 7
+    elif period in _MONTHS:
+        length = _MONTHS[period]
+        month, day = (month - 1) // length * length + 1 + length, 1
+    else:
+        return None
+    return int(time.mktime((year, month, day, 0, 0, 0, 0, 0, -1)))
+
+
+_MONTHS = {"MONTHLY": 1, "QUARTERLY": 3, "YEARLY": 12}
+
+
+def clear(state: State) -> None:
+    """Takes all usage counted so far from associations and QOS."""
+    usages = [one._usage for one in state.assocs.assocs.values()] + [one._usage for one in state.assocs.qos.values()]
+    for usage in usages:
+        usage |= {"raw": 0.0, "wall": 0.0, "spent": {}}
+
+
 def advance(state: State, now: int) -> None:
-    """Count what running jobs have used since the last call, let older usage decay, and rank everybody anew."""
-    last = int(state.__dict__.get("_usage_at", 0)) or now
-    seconds = max(0, now - last)
+    """Count what running jobs have used since the last call, let older usage decay, and rank everybody anew.
+
+    Where no earlier call is known (no saved state) running jobs are counted from their start.
+    """
+    last = int(state.__dict__.get("_usage_at", 0))
+    seconds = max(0, now - last) if last else 0
     state.__dict__["_usage_at"] = now
-    half_life = int(state.conf.PriorityDecayHalfLife or 0)
-    if seconds and half_life:
-        factor = 0.5 ** (seconds / half_life)
+    due = next_reset(str(state.conf.PriorityUsageResetPeriod or ""), int(state.__dict__.get("_usage_reset", 0)) or now)
+    state.__dict__.setdefault("_usage_reset", now)
+    if due is not None and due <= now:
+        clear(state)
+        state.__dict__["_usage_reset"] = now
+        last = max(last, due)  # what was used before belongs to what is forgotten
+    factor = decay_factor(seconds, int(state.conf.PriorityDecayHalfLife or 0))
+    if factor < 1.0:
         for assoc in state.assocs.assocs.values():
             _decay(assoc._usage, factor)
         for qos in state.assocs.qos.values():

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import job_request, permissions
+from slurmpy.controller import holds, job_request, permissions
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.records.base import INFINITE
 from slurmpy.core.records.description import JobDescriptor
-from slurmpy.core.states import JobState
 
 if TYPE_CHECKING:
     from slurmpy.controller.state import Job, State
@@ -25,7 +24,7 @@ SIMPLE = {
     "mcs_label": "mcs_label", "tres_bind": "tres_bind", "tres_freq": "tres_freq", "network": "network",
     "segment_size": "segment_size", "selinux_context": "selinux_context",
 }  # fmt: skip
-#: for operators only
+#: changed as they are, by those of an AdminLevel (`permissions.UPDATE_LEVELS`)
 ADMIN = {"admin_comment": "admin_comment", "system_comment": "system_comment", "site_factor": "site_factor"}
 #: changed as they are, of a waiting job only
 WAITING = {
@@ -50,11 +49,9 @@ SIZES = (
 
 def apply_update(state: State, job: Job, changes: dict[str, Any], peer: Peer, now: int) -> None:
     """Check and make all changes, or none; raises Slurm's error for the first that is refused."""
-    own = peer.uid == job.user_id or state.assocs.is_coordinator(peer.name, job.account)
-    if not own and not permissions.is_operator(state, peer.uid, peer.name):
-        raise SlurmError("ESLURM_USER_ID_MISSING")
     update = _Update(state, job, changes, peer, now)
     for name, value in changes.items():
+        permissions.check_update(state, peer, name)
         update.change(name, value)
     update.finish()
 
@@ -70,17 +67,13 @@ class _Update:
         self.peer = peer
         self.operator = permissions.is_operator(state, peer.uid, peer.name)
         self.resized = False
-        self.reprioritise = False
+        self.reprioritise = self.released = False
         self.counts_elsewhere = False
         self.keys: dict[str, Any] = {}  # changes of fields that indexes of the state go by
 
     def waiting_only(self) -> None:
         if not self.job.is_pending:
             raise SlurmError("ESLURM_JOB_NOT_PENDING")
-
-    def admin_only(self) -> None:
-        if not self.operator:
-            raise SlurmError("ESLURM_ACCESS_DENIED")
 
     def change(self, name: str, value: Any) -> None:
         special: Callable[[Any], None] | None = getattr(self, f"set_{name}", None)
@@ -89,7 +82,6 @@ class _Update:
         elif name in SIMPLE:
             setattr(self.copy, SIMPLE[name], value)
         elif name in ADMIN:
-            self.admin_only()
             setattr(self.copy, ADMIN[name], value)
         elif name in WAITING:
             self.waiting_only()
@@ -223,7 +215,6 @@ class _Update:
         self.keys["name"] = self.copy.name = name
 
     def set_user_id(self, uid: int) -> None:
-        self.admin_only()
         if uid != self.job.user_id:
             raise SlurmError("ESLURM_NOT_SUPPORTED")
 
@@ -235,10 +226,8 @@ class _Update:
 
     def set_priority(self, value: int) -> None:
         job = self.job
-        if not job.is_pending:
-            raise SlurmError("ESLURM_JOB_NOT_PENDING")
         if value == 0:
-            self.hold(self.operator and self.peer.uid != job.user_id)
+            holds.hold(self.copy, self.operator, self.now)
             return
         if job.hold or job.priority == 0:
             if not self.operator:
@@ -249,6 +238,7 @@ class _Update:
             self.release()
             if value == INFINITE:
                 return
+            self.released = False
         if not self.operator and value > job.priority:
             raise SlurmError("ESLURM_ACCESS_DENIED")
         if value == INFINITE:
@@ -260,26 +250,18 @@ class _Update:
         self.copy.priority_by_partition = ()
 
     def set_hold(self, value: bool) -> None:
-        self.waiting_only()
         if value:
-            self.hold(self.operator and self.peer.uid != self.job.user_id)
+            holds.hold(self.copy, self.operator, self.now)
         else:
             if self.job._hold_admin and not self.operator:
                 raise SlurmError("ESLURM_ACCESS_DENIED")
             self.release()
 
-    def hold(self, by_admin: bool) -> None:
-        self.copy.hold, self.copy.priority, self.copy._hold_admin = True, 0, by_admin
-        self.copy.state_reason = "JobHeldAdmin" if by_admin else "JobHeldUser"
-        self.copy.state_description = ""
-
     def release(self) -> None:
-        self.copy.hold, self.copy._hold_admin = False, False
-        self.copy.state_reason = "None"
-        self.copy.state_description = ""
-        self.copy.job_state = self.job.job_state & ~(JobState.SPECIAL_EXIT | JobState.REQUEUE_HOLD)
-        self.copy.priority = 1
-        self.reprioritise = True
+        holds.release(self.copy)
+        if self.job.is_pending:
+            self.copy.job_state = holds.unmarked(self.job)
+        self.released = True
 
     def set_nice(self, value: int | None) -> None:
         value = value or 0
@@ -345,10 +327,8 @@ class _Update:
         if counted:
             limits.on_submit(self.state, job)
         job_request.forget(job)
-        if self.reprioritise and job.is_pending and not job.hold:
-            from slurmpy.controller import priority
-
-            priority.set_priority(self.state, job, self.now)
+        if not job.hold and (self.released or (self.reprioritise and job.is_pending)):
+            holds.prioritise(self.state, job, self.now)
 
     def resize(self) -> None:
         """Work out size, memory, devices and TRES of the copy as for a new job."""

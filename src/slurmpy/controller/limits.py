@@ -1,7 +1,8 @@
 """Limits of associations and QOS: checked at submission and before a start, and the usage they are checked against.
 
 Usage is counted on the records of `AssocCache` themselves (their ``_usage``): for an association and all above it
-``{"submit": jobs known, "jobs": running, "tres": {...}}``; a QOS has the same for itself and per user and per account.
+``{"submit": jobs known, "jobs": running, "tres": {...}, "nodes": {name: running jobs}}``; a QOS has the same for itself
+and per user and per account.
 A job notes in ``_limits`` whether it is counted, so that no event counts twice.
 """
 
@@ -152,12 +153,16 @@ def on_start(state: State, job: Job, now: int = 0) -> None:
     if not job._sched.get("counted_submit"):
         on_submit(state, job)
     counts = dict(job._tres_alloc)
-    job._sched = {**job._sched, "counted_start": counts}
+    nodes = tuple(job._allocation)
+    job._sched = {**job._sched, "counted_start": counts, "counted_nodes": nodes}
     for slot in _slots(state, job):
         slot["jobs"] += 1
-        held = slot["tres"]
+        held, used = slot["tres"], slot.setdefault("nodes", {})
         for name, value in counts.items():
             held[name] = held.get(name, 0) + value
+        for node in nodes:
+            used[node] = used.get(node, 0) + 1
+        held["node"] = len(used)  # a node that several jobs share is one
 
 
 def on_end(state: State, job: Job, now: int = 0) -> None:
@@ -172,25 +177,45 @@ def on_end(state: State, job: Job, now: int = 0) -> None:
     for slot in _slots(state, job):
         if counts:
             slot["jobs"] = max(0, slot["jobs"] - 1)
-            held = slot["tres"]
+            held, used = slot["tres"], slot.setdefault("nodes", {})
             for name, value in counts.items():
                 held[name] = max(0, held.get(name, 0) - value)
+            for node in job._sched.get("counted_nodes", ()):
+                left = used.pop(node, 0) - 1
+                if left > 0:
+                    used[node] = left
+            held["node"] = len(used)
         if submitted:
             slot["submit"] = max(0, slot["submit"] - number)
-    gone = ("counted_start", "counted_submit")
-    job._sched = {name: value for name, value in job._sched.items() if name not in gone}
+    job._sched = {name: value for name, value in job._sched.items() if name not in _COUNTED}
+
+
+_COUNTED = ("counted_start", "counted_nodes", "counted_submit")
+
+
+def count_accruing(state: State) -> None:
+    """Notes with each counter how many jobs gather priority by their age: for who looks, as no limit goes by it."""
+    for usage in _usages(state):
+        for slot in (usage, *usage.get("users", {}).values(), *usage.get("accounts", {}).values()):
+            slot["accrue"] = 0
+    for job in state.pending.values():
+        if job.accrue_time and job.priority and not job.hold:
+            for slot in _slots(state, job):
+                slot["accrue"] = slot.get("accrue", 0) + _records(job)
+
+
+def _usages(state: State) -> list[dict[str, Any]]:
+    found = [assoc._usage for assoc in state.assocs.assocs.values()]
+    return found + [qos._usage for qos in state.assocs.qos.values()]
 
 
 def recount(state: State) -> None:
     """Count everything anew: after a restart, or when slurmdbd has sent a new view."""
-    usages = [assoc._usage for assoc in state.assocs.assocs.values()]
-    usages += [qos._usage for qos in state.assocs.qos.values()]
-    for usage in usages:
-        for name in ("submit", "jobs", "tres", "users", "accounts"):
+    for usage in _usages(state):
+        for name in ("submit", "jobs", "tres", "nodes", "users", "accounts"):
             usage.pop(name, None)
     for job in state.jobs.values():
-        gone = ("counted_start", "counted_submit")
-        job._sched = {name: value for name, value in job._sched.items() if name not in gone}
+        job._sched = {name: value for name, value in job._sched.items() if name not in _COUNTED}
         if job.is_finished and not job.is_completing:
             continue
         if not job.is_finished:

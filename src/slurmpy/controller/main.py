@@ -273,6 +273,7 @@ class Program:
         records.cluster_tres(ctl)
         if ctl.accounting is not None:
             ctl.accounting.restart()
+        duties.count_usage(ctl)
         ctl.schedule()
 
     def reconfigure_logged(self) -> None:

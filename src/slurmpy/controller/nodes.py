@@ -343,6 +343,9 @@ def update_node(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, 
     found = _named(ctl, args.get("names"))
     word = changes.pop("state", None)
     reason = changes.pop("reason", None)
+    _check_fields(found, changes)
+    if not isinstance(reason, str | None):
+        raise TypeError("reason is no text")
     errors: list[str] = []
     for node in found:
         _set_fields(ctl, node, changes)
@@ -372,13 +375,8 @@ def _named(ctl: Controller, names: Any) -> list[Node]:
 
 def _check_features(node: Node, changes: dict[str, Any]) -> None:
     """Active features must be among the available ones."""
-    active = changes.get("active_features")
-    if active is None:
-        return
-    available = changes.get("features", node.features)
-    known = available.split(",") if isinstance(available, str) else available
-    wanted = active.split(",") if isinstance(active, str) else active
-    if any(feature and feature not in known for feature in wanted):
+    known = changes.get("features", node.features)
+    if any(feature not in known for feature in changes.get("active_features") or ()):
         raise SlurmError("ESLURM_ACTIVE_FEATURE_NOT_SUBSET")
 
 
@@ -407,15 +405,24 @@ FIELDS = (
 )  # fmt: skip
 
 
-def _set_fields(ctl: Controller, node: Node, changes: dict[str, Any]) -> None:
-    _check_features(node, changes)
+def _check_fields(found: list[Node], changes: dict[str, Any]) -> None:
+    """Raises before anything of any node is changed. Features become tuples."""
     for field, value in changes.items():
         if field not in FIELDS:
             raise SlurmError("ESLURM_NOT_SUPPORTED", f"{field} of a node cannot be changed")
-        if field in ("features", "active_features"):
-            value = tuple(value) if not isinstance(value, str) else tuple(piece for piece in value.split(",") if piece)
-            if field == "features" and "active_features" not in changes:
-                node.active_features = value
+        if field in ("features", "active_features") and isinstance(value, str):
+            changes[field] = tuple(piece for piece in value.split(",") if piece)
+    Node.check_types(changes)
+    if changes.get("gres"):
+        tres.parse_gres(changes["gres"])
+    for node in found:
+        _check_features(node, changes)
+
+
+def _set_fields(ctl: Controller, node: Node, changes: dict[str, Any]) -> None:
+    for field, value in changes.items():
+        if field == "features" and "active_features" not in changes:
+            node.active_features = tuple(value)
         setattr(node, field, value)
     if "gres" in changes:
         _check_gres(ctl, node, str(changes["gres"] or ""))

@@ -109,8 +109,9 @@ def _job_tests(
         yield lambda job: not licenses.isdisjoint(name for name, _ in job._licenses)
     if permissions.may_operate(ctl, peer):
         return
-    if permissions.private(ctl, "jobs"):
-        yield lambda job: permissions.may_manage(ctl, peer, job)
+    seen = permissions.job_filter(ctl, peer)
+    if seen is not None:
+        yield seen
     hidden = frozenset() if where.get("all") else frozenset(p.name for p in state.partitions.values() if p.hidden)
     if hidden:
         yield lambda job: job.user_id == peer.uid or not hidden.issuperset(job.partition.split(","))
@@ -149,8 +150,6 @@ def _named(records: dict[str, Any], where: dict[str, Any]) -> list[Any]:
 def select_nodes(ctl: Controller, peer: Peer, where: dict[str, Any]) -> list[Any]:
     from slurmpy.core.states import NodeState
 
-    if permissions.private(ctl, "nodes") and not permissions.may_operate(ctl, peer):
-        return []
     found = _named(ctl.state.nodes, where)
     if where.get("future") or where.get("names") is not None:
         return found
@@ -161,8 +160,6 @@ def select_partitions(ctl: Controller, peer: Peer, where: dict[str, Any]) -> lis
     found = _named(ctl.state.partitions, where)
     if where.get("all") or permissions.may_operate(ctl, peer):
         return found
-    if permissions.private(ctl, "partitions"):
-        return []
     return [partition for partition in found if not partition.hidden]
 
 
@@ -173,9 +170,8 @@ def select_reservations(ctl: Controller, peer: Peer, where: dict[str, Any]) -> l
     found = _named(ctl.state.reservations, where)
     for one in found:
         one.state = "ACTIVE" if reservations.is_active(one, ctl.state.now) else "INACTIVE"
-    if permissions.may_operate(ctl, peer) or not permissions.private(ctl, "reservations"):
-        return found
-    return [one for one in found if peer.name in one.users.split(",")]
+    seen = permissions.reservation_filter(ctl, peer)
+    return found if seen is None else list(filter(seen, found))
 
 
 def select_licenses(ctl: Controller, peer: Peer, where: dict[str, Any]) -> list[Any]:

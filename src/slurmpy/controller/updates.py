@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import dependencies, ends, jobs, lookup, permissions, priority, records, submission
+from slurmpy.controller import dependencies, ends, holds, jobs, lookup, permissions, priority, records, submission
 from slurmpy.controller import requeue as requeueing
 from slurmpy.controller.state import Job
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.intervals import IntervalSet
+from slurmpy.core.records.description import JobDescriptor
 from slurmpy.core.states import JobState
 
 if TYPE_CHECKING:
@@ -60,10 +61,11 @@ def _together(found: list[Job]) -> str:
 
 def update_job(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
     changes = dict(args.get("changes") or {})
-    if not changes:
-        raise SlurmError("SLURM_ERROR", "No changes specified")
+    JobDescriptor.check_types(changes)
 
     def act(job: Job) -> None:
+        if not changes:  # no error: whoever may change it has changed nothing
+            return
         if job.is_finished and not set(changes) <= AFTER_THE_END:
             raise SlurmError("ESLURM_JOB_FINISHED")
         before = (job.time_limit, job.deadline)
@@ -86,49 +88,43 @@ def update_job(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, A
 
 
 def hold(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
-    """Holds waiting jobs: by an operator (only operators release them then) or, with `user_hold`, as by the user."""
+    """Holds jobs: by an operator (only operators release them then) or, with `user_hold`, as by the user."""
 
     def act(job: Job) -> None:
-        permissions.check_manage(ctl, peer, job)
         if job.is_finished and not job.is_completing:
             raise SlurmError("ESLURM_JOB_FINISHED")
-        if not job.is_pending:
+        if job.is_finished:
             return
-        by_admin = permissions.may_operate(ctl, peer) and job.user_id != peer.uid and not args.get("user_hold")
-        job._hold_admin = by_admin
-        job.hold = True
-        job.priority = 0
-        job.state_reason = "JobHeldAdmin" if by_admin else "JobHeldUser"
-        job.state_description = ""
+        holds.hold(job, permissions.may_operate(ctl, peer) and not args.get("user_hold"), ctl.state.now)
         ctl.state.touch_job(job)
-        ctl.state.requeue_look(job)
+        if job.is_pending:
+            ctl.state.requeue_look(job)
+            ctl.schedule()
         records.job_start(ctl, job)
-        ctl.schedule()
 
     return _each(ctl, args, act)
 
 
 def release(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
     def act(job: Job) -> None:
-        permissions.check_manage(ctl, peer, job)
         if job.is_finished and not job.is_completing:
             raise SlurmError("ESLURM_JOB_FINISHED")
-        if not job.is_pending:
+        if job.is_finished:
             return
         if job._hold_admin and not permissions.may_operate(ctl, peer):
             raise SlurmError("ESLURM_ACCESS_DENIED")
-        if job.priority != 0 and not job.hold:
+        held = not job._limits.get("priority_before", 1) if job.is_suspended else job.hold or job.priority == 0
+        if not held:
             return
-        job._hold_admin = False
-        job.hold = False
-        job.priority = 1
-        job.state_reason = "None"
-        job.state_description = ""
-        flags = job.job_state & ~(JobState.SPECIAL_EXIT | JobState.REQUEUE_HOLD)
-        ctl.state.set_job_state(job, flags)
-        _reprioritise(ctl, job)
+        holds.release(job)
+        if job.is_pending:
+            ctl.state.set_job_state(job, holds.unmarked(job))
+        holds.prioritise(ctl.state, job, ctl.state.now)
+        ctl.state.touch_job(job)
         records.job_start(ctl, job)
-        ctl.schedule()
+        if job.is_pending:
+            ctl.state.requeue_look(job)
+            ctl.schedule()
 
     return _each(ctl, args, act)
 
@@ -147,8 +143,6 @@ def requeue(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]
         flags |= JobState.SPECIAL_EXIT | JobState.REQUEUE_HOLD
 
     def act(job: Job) -> None:
-        if not permissions.may_manage(ctl, peer, job):
-            raise SlurmError("ESLURM_ACCESS_DENIED")
         if not job.batch_flag:
             raise SlurmError("ESLURM_BATCH_ONLY")
         if job.is_pending and not job.is_completing:
@@ -166,7 +160,7 @@ def requeue(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]
 
 
 def suspend(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
-    target = _suspendable(ctl, peer, args)
+    target = _suspendable(ctl, args)
 
     def act(job: Job) -> None:
         if job.is_pending:
@@ -183,7 +177,7 @@ def suspend(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]
 
 
 def resume(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
-    target = _suspendable(ctl, peer, args)
+    target = _suspendable(ctl, args)
 
     def act(job: Job) -> None:
         if job.is_finished:
@@ -199,26 +193,19 @@ def resume(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
     return _each(ctl, target, act, detach=False)
 
 
-def _suspendable(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
-    """Only operators may suspend, as in Slurm; an unknown job gets the peculiar answer that it gives."""
+def _suspendable(ctl: Controller, args: dict[str, Any]) -> dict[str, Any]:
+    """An unknown job gets the peculiar answer that Slurm gives."""
     try:
         lookup.records(ctl, lookup.parse(args["job_id"]))
     except SlurmError:
         raise SlurmError("SLURM_UNEXPECTED_MSG_ERROR") from None
-    if not permissions.may_operate(ctl, peer):
-        raise SlurmError("ESLURM_ACCESS_DENIED")
     return args
 
 
 def top_job(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
     """Moves jobs before all others of the same user, by exchanging nice values (needs enable_user_top for users)."""
-    words = str(ctl.conf.SchedulerParameters or "").split(",")
-    if not permissions.may_operate(ctl, peer) and "enable_user_top" not in words:
-        raise SlurmError("ESLURM_ACCESS_DENIED")
     named = [job for text in str(args["job_id"]).split(",") for job in lookup.records(ctl, lookup.parse(text))]
     for job in named:
-        if not permissions.may_manage(ctl, peer, job):
-            raise SlurmError("ESLURM_ACCESS_DENIED")
         if not job.is_pending:
             raise SlurmError("ESLURM_JOB_NOT_PENDING")
     for job in named:
@@ -248,7 +235,6 @@ def notify_job(ctl: Controller, peer: Peer, args: dict[str, Any]) -> dict[str, A
     """A message to the job's srun or salloc, or into a batch job's standard error."""
     text = str(args.get("message", ""))
     for job in lookup.records(ctl, lookup.parse(args["job_id"])):
-        permissions.check_manage(ctl, peer, job)
         if not job.is_running:
             raise SlurmError("ESLURM_ALREADY_DONE" if job.is_finished else "ESLURM_JOB_PENDING")
         if job.batch_flag:

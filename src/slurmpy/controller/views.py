@@ -7,7 +7,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import permissions
+from slurmpy.controller import limits, permissions
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.records.cluster import LicenseInfo, NodeInfo, PartitionInfo, ReservationInfo
 from slurmpy.core.records.job import JobInfo, StepInfo
@@ -157,30 +157,35 @@ def daemons(ctl: Controller, peer: Peer, where: dict[str, Any]) -> Rows:
 def assoc_mgr(ctl: Controller, peer: Peer, where: dict[str, Any]) -> Rows:
     """Associations, QOS and users as slurmctld holds them, with what is in use of their limits."""
     cache = ctl.state.assocs
-    operator = permissions.may_operate(ctl, peer)
+    limits.count_accruing(ctl.state)
+    seen = permissions.assoc_filter(ctl, peer)
     rows: list[tuple[Any, ...]] = []
     users, accounts = frozenset(where.get("users") or ()), frozenset(where.get("accounts") or ())
     qos_names = frozenset(where.get("qos") or ())
     for assoc in cache.assocs.values():
         if (users and assoc.user not in users) or (accounts and assoc.account not in accounts):
             continue
-        if not operator and permissions.private(ctl, "usage") and assoc.user != peer.name:
+        if seen is not None and not seen(assoc):
             continue
         rows.append(("association", assoc.to_wire(), _plain(assoc._usage)))
     for qos in cache.qos_by_id.values():
         if not qos_names or qos.name in qos_names:
             rows.append(("qos", qos.to_wire(), _plain(qos._usage)))
     for user in cache.users.values():
-        if not users or user.name in users:
+        if (not users or user.name in users) and permissions.sees_user(ctl, peer, user.name):
             rows.append(("user", user.to_wire(), {}))
     rows.append(("tres", dict(cache.tres), {}))
     return ("kind", "record", "usage"), rows
 
 
 def _plain(usage: Any) -> Any:
-    """What msgpack can carry of a usage."""
+    """What msgpack can carry of a usage; which nodes it is on nobody asks."""
     if isinstance(usage, dict):
-        return {key if isinstance(key, (str, int)) else str(key): _plain(value) for key, value in usage.items()}
+        return {
+            key if isinstance(key, (str, int)) else str(key): _plain(value)
+            for key, value in usage.items()
+            if key != "nodes"
+        }
     if isinstance(usage, (set, frozenset, list, tuple)):
         return tuple(_plain(value) for value in usage)
     return usage if isinstance(usage, (str, int, float, bool, type(None))) else str(usage)
@@ -206,7 +211,11 @@ def shares(ctl: Controller, peer: Peer, where: dict[str, Any]) -> Rows:
     """sshare: one row for each association, in the order of the tree."""
     from slurmpy.controller import fairshare
 
-    return fairshare.COLUMNS, fairshare.rows(ctl.state)
+    rows, seen = fairshare.rows(ctl.state), permissions.assoc_filter(ctl, peer)
+    if seen is not None:
+        assocs = ctl.state.assocs.assocs
+        rows = [row for row in rows if seen(assocs[row[0]])]
+    return fairshare.COLUMNS, rows
 
 
 TABLES: dict[str, Callable[..., Rows]] = {

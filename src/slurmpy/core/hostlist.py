@@ -12,8 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: how many hosts one range may name
+#: how many hosts one range may name, and a whole list: some kilobytes of ranges would otherwise name more than fits
 MAX_RANGE = 65536
+MAX_HOSTS = 4 * MAX_RANGE
 
 _DIGITS = "0123456789"
 
@@ -70,13 +71,10 @@ def _item(item: str, whole: str) -> list[str]:
         end = item.find("]", start)
         if end < 0:
             raise HostlistError(whole)
-        middle = [
-            f"{number:0{width}d}"
-            for first, last, width in _ranges(item[start + 1 : end], whole)
-            for number in range(first, last + 1)
-        ]
-        if len(names) * len(middle) > MAX_RANGE:
+        ranges = list(_ranges(item[start + 1 : end], whole))
+        if len(names) * sum(last - first + 1 for first, last, _ in ranges) > MAX_RANGE:
             raise HostlistError(whole, f"_parse_single_range: Too many hosts in range `{item}'")
+        middle = [f"{number:0{width}d}" for first, last, width in ranges for number in range(first, last + 1)]
         before = item[at:start]
         names = [name + before + number for name in names for number in middle]
         at = end + 1
@@ -92,6 +90,8 @@ def expand(text: str) -> list[str]:
             names += _item(item, text)
         else:
             names.append(item)
+        if len(names) > MAX_HOSTS:
+            raise HostlistError(text)
     return names
 
 

@@ -26,6 +26,7 @@ class JobState:
     RESV_DEL_HOLD = 0x200000
     SIGNALING = 0x400000
     STAGE_OUT = 0x800000
+    EXPEDITING = 0x1000000  # no job here has it; newer releases' clients may ask for it
 
     #: base state: (long name, two letters)
     NAMES: ClassVar[dict[int, tuple[str, str]]] = {
@@ -86,6 +87,10 @@ class NodeState:
     POWER_DRAIN = 0x2000000
     DYNAMIC_NORM = 0x4000000
     BLOCKED = 0x8000000
+    # no node here has these; newer releases' clients may name them
+    EXTERNAL = 7
+    POWER_DOWN_ASAP = 0x10000000
+    POWER_DOWN_FORCE = 0x20000000
 
     NAMES: ClassVar[dict[int, str]] = {
         UNKNOWN: "UNKNOWN",

@@ -11,6 +11,6 @@ Where to look: `types`, `lists`, `exit_code` and `tres` are the parser types, `k
 `jobs`, `nodes`, `partitions`, `reservations`, `steps`, `controller_info`, `slurmdb_jobs`, `slurmdb_accounts` the
 tables of records; `submissions` and `requests` those of what clients send; `envelopes` the documents around them.
 `v0_0_42` puts them together, `v0_0_41` and `v0_0_40` are tables of differences (`versions`). A new version is one
-more such module and a line in `registry`. `stream` keeps encoded fragments and joins them into documents of any
-length.
+more such module and a line in `registry`. `flat` holds those of before the data parsers. `stream` keeps encoded
+fragments and joins them into documents of any length.
 """

@@ -10,7 +10,7 @@ from .lists import ListOf
 from .tables import Field as F
 from .tables import Table
 from .tres import TRES_LIST
-from .types import STRING, Empty, Type
+from .types import STRING, Empty, Reference, Type
 
 if TYPE_CHECKING:
     from .compiler import Compiler
@@ -51,12 +51,14 @@ _TAIL = (F("meta", META), F("errors", ERRORS), F("warnings", WARNINGS))
 _UPDATE = (F("last_update", SET64, required=True),)
 
 
-def _envelope(name: str, *fields: F) -> Table:
+def envelope(name: str, *fields: F) -> Table:
+    """The document of that name: its own fields, then meta, errors and warnings."""
     return Table(name, dict, (*fields, *_TAIL))
 
 
-def _listing(name: str, key: str, type: Type, *more: F) -> Table:
-    return _envelope(name, F(key, type, required=True), *more)
+def listing(name: str, key: str, type: Type, *more: F) -> Table:
+    """One whose first field, always there, holds the records."""
+    return envelope(name, F(key, type, required=True), *more)
 
 
 KILL_JOBS_RESP = ListOf(
@@ -78,6 +80,9 @@ KILL_JOBS_RESP = ListOf(
 
 class _Results(ListOf):
     """Null rather than an empty list when there is nothing to tell."""
+
+    def schema(self, reference: Reference) -> dict[str, Any]:
+        return {**super().schema(reference), "nullable": True}
 
     def dump_at(self, value: Any, now: float) -> Any:
         return super().dump_at(value, now) if value else None
@@ -106,45 +111,47 @@ JOB_ARRAY_RESPONSE = _Results(
 
 #: kind of answer -> its document; the first field holds the records that may be streamed
 ENVELOPES: dict[str, Table] = {
-    "jobs": _listing(
+    "jobs": listing(
         "openapi_job_info_resp", "jobs", jobs.JOB_INFO_MSG, F("last_backfill", SET64, required=True), *_UPDATE
     ),
-    "steps": _listing("openapi_step_info_resp", "steps", steps.STEP_INFO_MSG, *_UPDATE),
-    "nodes": _listing("openapi_nodes_resp", "nodes", nodes.NODES, *_UPDATE),
-    "partitions": _listing("openapi_partition_resp", "partitions", partitions.PARTITION_INFO_MSG, *_UPDATE),
-    "reservations": _listing("openapi_reservation_resp", "reservations", reservations.RESERVATION_INFO_MSG, *_UPDATE),
-    "licenses": _listing("openapi_licenses_resp", "licenses", controller_info.LICENSES, *_UPDATE),
-    "sinfo": _listing("openapi_sinfo_resp", "sinfo", sinfo_rows.SINFO_ROWS),
-    "pings": _listing("openapi_ping_array_resp", "pings", controller_info.CONTROLLER_PINGS),
-    "diag": _listing("openapi_diag_resp", "statistics", controller_info.STATS_MSG),
-    "shares": _listing("openapi_shares_resp", "shares", controller_info.SHARES_RESP),
-    "job_states": _listing(
+    "steps": listing("openapi_step_info_resp", "steps", steps.STEP_INFO_MSG, *_UPDATE),
+    # without both where the one node that was asked for is none
+    "nodes": envelope("openapi_nodes_resp", F("nodes", nodes.NODES), F("last_update", SET64)),
+    "partitions": listing("openapi_partition_resp", "partitions", partitions.PARTITION_INFO_MSG, *_UPDATE),
+    "reservations": listing("openapi_reservation_resp", "reservations", reservations.RESERVATION_INFO_MSG, *_UPDATE),
+    "licenses": listing("openapi_licenses_resp", "licenses", controller_info.LICENSES, *_UPDATE),
+    "sinfo": listing("openapi_sinfo_resp", "sinfo", sinfo_rows.SINFO_ROWS),
+    "pings": listing("openapi_ping_array_resp", "pings", controller_info.CONTROLLER_PINGS),
+    "diag": listing("openapi_diag_resp", "statistics", controller_info.STATS_MSG),
+    "shares": listing("openapi_shares_resp", "shares", controller_info.SHARES_RESP),
+    "job_states": listing(
         "openapi_job_states_resp",
         "jobs",
         ListOf(Table("job_state_entry", dict, (F("job_id", STRING), F("state", JOB_STATE))), "job_state_entries"),
     ),
     "none": Table("openapi_resp", dict, (F("errors", ERRORS), F("warnings", WARNINGS), F("meta", META))),
-    "submit": _envelope(
+    "submit": envelope(
         "openapi_job_submit_response", F("job_id", INT32), F("step_id", STRING), F("job_submit_user_msg", STRING)
     ),
-    "allocate": _envelope("openapi_job_alloc_resp", F("job_id", INT32), F("job_submit_user_msg", STRING)),
-    "update": _envelope("openapi_job_post_response", F("results", JOB_ARRAY_RESPONSE)),
-    "kill_job": _listing("openapi_kill_job_resp", "status", KILL_JOBS_RESP),
-    "kill_jobs": _listing("openapi_kill_jobs_resp", "status", KILL_JOBS_RESP),
-    "slurmdb_jobs": _listing("openapi_slurmdbd_jobs_resp", "jobs", slurmdb_jobs.JOB_LIST),
-    "slurmdb_pings": _listing("openapi_slurmdbd_ping_resp", "pings", controller_info.SLURMDBD_PINGS),
+    "allocate": envelope("openapi_job_alloc_resp", F("job_id", INT32), F("job_submit_user_msg", STRING)),
+    "update": envelope("openapi_job_post_response", F("results", JOB_ARRAY_RESPONSE)),
+    "kill_job": listing("openapi_kill_job_resp", "status", KILL_JOBS_RESP),
+    "kill_jobs": listing("openapi_kill_jobs_resp", "status", KILL_JOBS_RESP),
+    "slurmdb_jobs": listing("openapi_slurmdbd_jobs_resp", "jobs", slurmdb_jobs.JOB_LIST),
+    "slurmdb_pings": listing("openapi_slurmdbd_ping_resp", "pings", controller_info.SLURMDBD_PINGS),
     # for those who may not see it
-    "slurmdb_diag_denied": _envelope("openapi_slurmdbd_stats_denied", F("statistics", Empty({"type": "object"}, {}))),
-    "slurmdb_diag": _listing("openapi_slurmdbd_stats_resp", "statistics", controller_info.STATS_REC),
-    "accounts": _listing("openapi_accounts_resp", "accounts", slurmdb_accounts.ACCOUNT_LIST),
-    "users": _listing("openapi_users_resp", "users", slurmdb_accounts.USER_LIST),
-    "associations": _listing("openapi_assocs_resp", "associations", slurmdb_accounts.ASSOC_LIST),
-    "qos": _listing("openapi_slurmdbd_qos_resp", "qos", slurmdb_accounts.QOS_LIST),
-    "clusters": _listing("openapi_clusters_resp", "clusters", slurmdb_accounts.CLUSTER_REC_LIST),
-    "wckeys": _listing("openapi_wckey_resp", "wckeys", slurmdb_accounts.WCKEY_LIST),
-    "instances": _listing("openapi_instances_resp", "instances", slurmdb_accounts.INSTANCE_LIST),
-    "tres": _listing("openapi_tres_resp", "TRES", TRES_LIST),
-    "config": _envelope(
+    "slurmdb_diag_denied": envelope("openapi_slurmdbd_stats_denied", F("statistics", Empty({"type": "object"}, {}))),
+    "slurmdb_diag": listing("openapi_slurmdbd_stats_resp", "statistics", controller_info.STATS_REC),
+    "accounts": listing("openapi_accounts_resp", "accounts", slurmdb_accounts.ACCOUNT_LIST),
+    "users": listing("openapi_users_resp", "users", slurmdb_accounts.USER_LIST),
+    "associations": listing("openapi_assocs_resp", "associations", slurmdb_accounts.ASSOC_LIST),
+    "qos": listing("openapi_slurmdbd_qos_resp", "qos", slurmdb_accounts.QOS_LIST),
+    "clusters": listing("openapi_clusters_resp", "clusters", slurmdb_accounts.CLUSTER_REC_LIST),
+    "wckeys": listing("openapi_wckey_resp", "wckeys", slurmdb_accounts.WCKEY_LIST),
+    # without them where there are none
+    "instances": envelope("openapi_instances_resp", F("instances", slurmdb_accounts.INSTANCE_LIST)),
+    "tres": listing("openapi_tres_resp", "TRES", TRES_LIST),
+    "config": envelope(
         "openapi_slurmdbd_config_resp",
         F("clusters", slurmdb_accounts.CLUSTER_REC_LIST),
         F("tres", TRES_LIST),
@@ -155,12 +162,12 @@ ENVELOPES: dict[str, Table] = {
         F("associations", slurmdb_accounts.ASSOC_LIST),
         F("instances", slurmdb_accounts.INSTANCE_LIST),
     ),
-    "accounts_removed": _listing("openapi_accounts_removed_resp", "removed_accounts", STRING_LIST),
-    "users_removed": _listing("openapi_users_removed_resp", "removed_users", STRING_LIST),
-    "users_added": _listing("openapi_users_add_cond_resp_str", "added_users", STRING),
-    "accounts_added": _listing("openapi_accounts_add_cond_resp_str", "added_accounts", STRING),
-    "associations_removed": _listing("openapi_assocs_removed_resp", "removed_associations", STRING_LIST),
-    "clusters_removed": _listing("openapi_clusters_removed_resp", "deleted_clusters", STRING_LIST),
-    "qos_removed": _listing("openapi_slurmdbd_qos_removed_resp", "removed_qos", STRING_LIST),
-    "wckeys_removed": _listing("openapi_wckey_removed_resp", "deleted_wckeys", STRING_LIST),
+    "accounts_removed": listing("openapi_accounts_removed_resp", "removed_accounts", STRING_LIST),
+    "users_removed": listing("openapi_users_removed_resp", "removed_users", STRING_LIST),
+    "users_added": listing("openapi_users_add_cond_resp_str", "added_users", STRING),
+    "accounts_added": listing("openapi_accounts_add_cond_resp_str", "added_accounts", STRING),
+    "associations_removed": listing("openapi_assocs_removed_resp", "removed_associations", STRING_LIST),
+    "clusters_removed": listing("openapi_clusters_removed_resp", "deleted_clusters", STRING_LIST),
+    "qos_removed": listing("openapi_slurmdbd_qos_removed_resp", "removed_qos", STRING_LIST),
+    "wckeys_removed": listing("openapi_wckey_removed_resp", "deleted_wckeys", STRING_LIST),
 }

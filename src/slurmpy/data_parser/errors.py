@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from slurmpy.core.errors import SlurmError
 
 from . import json_text
+from .parser_flags import COMPLEX, FAST
 
 #: name -> (number, text); the numbers of slurm_errno that a data parser and the REST daemon answer with
 ERRORS: dict[str, tuple[int, str]] = {
@@ -35,9 +37,14 @@ class ParseFailed(Exception):
 
 
 class Context:
-    """Collects the errors and warnings of one parse as the documents ``errors`` and ``warnings`` carry them."""
+    """Collects the errors and warnings of one parse as the documents ``errors`` and ``warnings`` carry them.
 
-    def __init__(self, version: str = "") -> None:
+    By the flags (`parser_flags`): «fast» tells no warnings, nor where errors are; «complex» nothing of a value that is
+    of another type than the one wanted, as long as it can be had from it."""
+
+    def __init__(self, version: str = "", flags: Container[str] = ()) -> None:
+        self.fast = FAST in flags
+        self.complex = COMPLEX in flags
         #: the first of the versions here is stricter, and its messages do not quote the value that is wrong
         self.strict = version == "v0.0.40"
         #: whether a time may be a number of seconds
@@ -48,10 +55,19 @@ class Context:
     def error(self, name: str, description: str, source: str) -> None:
         number, text = ERRORS[name]
         self.errors.append(
-            {"description": description, "error_number": number, "error": text, "source": source, "name": name}
+            {
+                "description": description,
+                "error_number": number,
+                "error": text,
+                "source": "" if self.fast else source,
+                "name": name,
+            }
         )
 
     def warn(self, description: str, source: str) -> None:
+        """Of the document that is read; what is to be told of anything else goes to ``warnings`` itself."""
+        if self.fast:
+            return
         self.warnings.append({"description": description, "source": source})
 
     def raise_first(self) -> None:

@@ -70,13 +70,18 @@ class ExitCode(Type):
         elif value & 0x7F:
             signal = value & 0x7F
             status = ["SIGNALED", *(["CORE_DUMPED"] if value & 0x80 else [])]
+        elif value & 0xFF == 0x80:  # no wait status, but one that a job that never ran may have
+            status = ["CORE_DUMPED"]
         else:
             code = value >> 8 & 0xFF
             status = ["ERROR" if code else "SUCCESS"]
         return {
             "status": status,
             "return_code": self.code.dump(code),
-            "signal": {"id": self.signal.dump(signal), "name": signal_name(signal or 0)},
+            "signal": {
+                "id": self.signal.dump(signal),
+                "name": signal_name(signal or 0) or (None if self.nullable else ""),
+            },
         }
 
     def parse(self, document: Any, at: str, context: Context) -> Any:
@@ -97,7 +102,7 @@ class ExitCode(Type):
         inner = inner if isinstance(inner, dict) else {}
         signal = self.signal.parse(inner.get("id"), f"{at}signal/id/", context)
         if signal is None:
-            signal = _SIGNAL_NUMBERS.get(inner.get("name") or "")
+            signal = _SIGNAL_NUMBERS.get(str(inner.get("name") or ""))
         if "PENDING" in status or "INVALID" in status:
             return None
         return ((code or 0) << 8) | (signal or 0) | (0x80 if "CORE_DUMPED" in status else 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from slurmpy.core.records.accounting import DbJob
-    from slurmpy.core.records.job import JobInfo
+    from slurmpy.core.records.job import JobInfo, StepInfo
 
 _PATTERN = re.compile(r"%(\d*)([%AaJjNnstuxb])")
 _NO_TASK = 0xFFFFFFFE
@@ -30,6 +30,15 @@ def standard_input(job: JobInfo) -> str:
     if not job.batch_flag:
         return job.standard_input
     return _absolute(job, job.standard_input or "/dev/null")
+
+
+def output_pattern(job: JobInfo) -> str:
+    """As it was asked for, with a batch job's default."""
+    return job.standard_output or (_default(job) if job.batch_flag else "")
+
+
+def input_pattern(job: JobInfo) -> str:
+    return job.standard_input or ("/dev/null" if job.batch_flag and not job.cron else "")
 
 
 def patterns(job: JobInfo) -> dict[str, str]:
@@ -56,8 +65,9 @@ def _absolute(job: JobInfo, pattern: str) -> str:
     return path if path[:1] == "/" else f"{job.current_working_directory}/{path}"
 
 
-def fill(job: JobInfo | DbJob, pattern: str) -> str:
-    r"""The pattern with its %-letters replaced. A backslash anywhere switches them off (and goes away)."""
+def fill(job: JobInfo | DbJob | StepInfo, pattern: str, *, step: str = "batch") -> str:
+    r"""The pattern with its %-letters replaced, for the step called ``step``. A backslash anywhere switches them off
+    (and goes away)."""
     if "\\" in pattern:
         return pattern.replace("\\", "")
 
@@ -84,7 +94,7 @@ def fill(job: JobInfo | DbJob, pattern: str) -> str:
         elif letter in "nt":
             value = 0
         else:  # s: the step
-            value = "batch"
+            value = step
         if isinstance(value, int):
             return str(value).zfill(min(int(width or 0), 10))
         return value
@@ -92,7 +102,7 @@ def fill(job: JobInfo | DbJob, pattern: str) -> str:
     return _PATTERN.sub(replace, pattern)
 
 
-def _first_node(job: JobInfo | DbJob) -> str:
+def _first_node(job: JobInfo | DbJob | StepInfo) -> str:
     if not job.nodes:
         return ""
     from slurmpy.core.hostlist import expand

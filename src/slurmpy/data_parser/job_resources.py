@@ -159,3 +159,12 @@ JOB_RES = _JobResources(
         F("threads_per_core", UINT16, required=True),
     ),
 )
+
+
+def held_by_socket(node: dict[str, Any]) -> dict[str, Any]:
+    """The cores that a job holds on a node as older documents tell them: {socket: {"cores": {core: "allocated"}}}."""
+    sockets: dict[str, Any] = {}
+    for core in sorted(node.get("core_ids", ())):
+        socket, within = divmod(core, max(1, node.get("cores_per_socket", 1)))
+        sockets.setdefault(str(socket), {"cores": {}})["cores"][str(within)] = "allocated"
+    return sockets

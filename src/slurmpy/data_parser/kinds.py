@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from slurmpy.core.states import JobState, NodeState
 
 from .exit_code import ExitCode
@@ -52,8 +54,11 @@ _JOB_FLAGS = {
     for name in (
         "LAUNCH_FAILED", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESIZING", "CONFIGURING", "COMPLETING", "STOPPED",
         "RECONFIG_FAIL", "POWER_UP_NODE", "REVOKED", "REQUEUE_FED", "RESV_DEL_HOLD", "SIGNALING", "STAGE_OUT",
+        "EXPEDITING",
     )
 }  # fmt: skip
+#: what only newer versions have
+_NEWER = ("EXPEDITING", "EXTERNAL", "POWER_DOWN_ASAP", "POWER_DOWN_FORCE", "BLOCKED")
 _JOB_NUMBERS = {name: number for number, name in (_JOB_BASES | _JOB_FLAGS).items()}
 
 
@@ -75,15 +80,20 @@ def _union(names: tuple[str, ...], numbers: dict[str, int]) -> int:
     return number
 
 
-JOB_STATE = Flags("job_state", tuple(_JOB_NUMBERS), job_state_names, job_state_number)
+def _older(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name not in _NEWER)
 
-_NODE_BASES = {number: name for number, name in NodeState.NAMES.items()}
+
+JOB_STATE = Flags("job_state", _older(_JOB_NUMBERS), job_state_names, job_state_number)
+
+_NODE_BASES = {**NodeState.NAMES, NodeState.EXTERNAL: "EXTERNAL"}
 _NODE_FLAGS = {
     getattr(NodeState, name): name
     for name in (
         "RESERVED", "UNDRAIN", "CLOUD", "RESUME", "DRAIN", "COMPLETING", "NOT_RESPONDING", "POWERED_DOWN", "FAIL",
         "POWERING_UP", "MAINTENANCE", "REBOOT_REQUESTED", "REBOOT_CANCELED", "POWERING_DOWN", "DYNAMIC_FUTURE",
-        "REBOOT_ISSUED", "PLANNED", "INVALID_REG", "POWER_DOWN", "POWER_UP", "POWER_DRAIN", "DYNAMIC_NORM",
+        "REBOOT_ISSUED", "PLANNED", "INVALID_REG", "POWER_DOWN", "POWER_UP", "POWER_DRAIN", "POWER_DOWN_ASAP",
+        "POWER_DOWN_FORCE", "DYNAMIC_NORM", "BLOCKED",
     )
 }  # fmt: skip
 _NODE_NUMBERS = {name: number for number, name in (_NODE_BASES | _NODE_FLAGS).items()}
@@ -100,7 +110,7 @@ def node_state_number(names: tuple[str, ...]) -> int | None:
     return None if names == ("INVALID",) else _union(names, _NODE_NUMBERS)
 
 
-NODE_STATES = Flags("node_states", ("INVALID", *_NODE_NUMBERS), node_state_names, node_state_number)
+NODE_STATES = Flags("node_states", ("INVALID", *_older(_NODE_NUMBERS)), node_state_names, node_state_number)
 
 JOB_FLAGS = Flags(
     "job_flags",

@@ -38,6 +38,8 @@ class ListOf(Type):
         return self.dump_at(value, 0)
 
     def dump_at(self, value: Any, now: float) -> Any:
+        if value is None and self.nullable:
+            return None
         return [self.item.dump_at(item, now) for item in self.values(value)]
 
     def parse(self, document: Any, at: str, context: Context) -> Any:
@@ -98,9 +100,12 @@ class Hosts(ListOf):
     def values(self, value: Any) -> Any:
         if not value:
             return ()
-        from slurmpy.core.hostlist import expand
+        from slurmpy.core.hostlist import HostlistError, expand
 
-        return expand(value)
+        try:
+            return expand(value)
+        except HostlistError:  # whatever stands in an old record: the document is printed
+            return [value]
 
     def collect(self, items: tuple[Any, ...]) -> Any:
         from slurmpy.core.hostlist import compress_keep_order
@@ -130,6 +135,14 @@ class Flags(Type):
         self._known = frozenset(choices)
         self._ordered = ordered  # whether the names come out in the order of ``choices``, whatever the record's
         self._dumped: dict[Any, tuple[str, ...]] = {}
+
+    def changed(self, *, drop: tuple[str, ...] = (), add: tuple[tuple[str, str], ...] = (), name: str = "") -> Flags:
+        """The neighbouring version's: without the names ``drop``, with each ``add`` = (name to stand behind, or "" for
+        the front; name), perhaps with another name of its own."""
+        choices = [choice for choice in self.choices if choice not in drop]
+        for behind, choice in add:
+            choices.insert(choices.index(behind) + 1 if behind else 0, choice)
+        return Flags(name or self.name, tuple(choices), self._names, self._value, ordered=self._ordered)
 
     def schema(self, reference: Reference) -> dict[str, Any]:
         return {"type": "array", "items": {"type": "string", "enum": list(self.choices)}}

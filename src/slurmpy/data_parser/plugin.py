@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+import builtins
+import copy
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from . import json_text, yaml_text
+from . import json_text, parser_flags, yaml_text
 from .compiler import Compiler, Writer
 from .errors import Context, ParseFailed
-from .lists import ListOf
+from .lists import Flags, ListOf
 from .tables import Table
 from .types import UNSET, Type
+
+#: what has a component where references are few: the answers that several endpoints give, and one body
+MINIMAL = frozenset(
+    {
+        *(
+            f"openapi_{name}_resp"
+            for name in (
+                "accounts", "assocs", "assocs_removed", "clusters", "instances", "job_info", "nodes", "partition",
+                "reservation", "reservation_mod", "shares", "slurmdbd_config", "slurmdbd_jobs", "slurmdbd_qos", "tres",
+                "users", "wckey",
+            )
+        ),
+        "openapi_resp",
+        "update_node_msg",
+    }
+)  # fmt: skip
 
 
 class Plugin:
     """``types`` holds every named type of the version, ``envelopes`` the document around each kind of answer;
-    types that are ``unpublished`` are for commands only and have no part in the OpenAPI components. With ``named``
-    only those types have a component; the schemas of others are written where they are used."""
+    types that are ``unpublished`` have no part in the OpenAPI components: they are for commands only, or written where
+    they are used. With ``named`` only those types have a component, and those of a class in ``inline`` have none; the
+    schemas of others are written where they are used."""
+
+    #: which of an envelope's fields holds the records that may be streamed
+    records_at = 0
 
     def __init__(
         self,
@@ -26,12 +48,16 @@ class Plugin:
         unpublished: frozenset[str] = frozenset(),
         *,
         named: frozenset[str] | None = None,
+        inline: tuple[builtins.type[Type], ...] = (),
     ) -> None:
         self.version = version
-        self.name = f"data_parser/{version}"
+        self.name = f"{parser_flags.PREFIX}{version}"
+        #: what `parser_flags` stand behind the version, of those that change something
+        self.flags: frozenset[str] = frozenset()
         self.envelopes = envelopes
         self._unpublished = unpublished
         self._names = named
+        self._inline = inline
         self.types: dict[str, Type] = {type.name: type for type in types}
         for envelope in envelopes.values():
             self.types[envelope.name] = envelope
@@ -42,6 +68,50 @@ class Plugin:
         self._compiler = Compiler()
         self._json: dict[tuple[str, int], Writer] = {}
         self._yaml: dict[tuple[str, int, int], Writer] = {}
+
+    def flagged(self, flags: frozenset[str], name: str) -> Plugin:
+        """The same version with ``flags`` as well, called ``name`` in documents."""
+        other = copy.copy(self)
+        other.name, other.flags = name, self.flags | flags
+        if parser_flags.PREFER_REFS in flags:
+            other._names = None
+        if parser_flags.MINIMIZE_REFS in flags:
+            other._names = MINIMAL
+        if parser_flags.INLINE_ENUMS in flags:
+            other._inline = (Flags,)
+        if parser_flags.COMPLEX in flags:
+            from .complex_form import ComplexForm
+
+            form = ComplexForm(self.version)
+            other.types = {name: form.of(type) for name, type in self.types.items()}
+            other.envelopes = {kind: form.envelope(table) for kind, table in self.envelopes.items()}
+            other._compiler, other._json, other._yaml = Compiler(), {}, {}
+        return other
+
+    def called(self, name: str) -> Plugin:
+        """The same under another name: what a document was asked for with is what it tells."""
+        other = copy.copy(self)
+        other.name = name
+        return other
+
+    def outline(self, kind: str) -> dict[str, Any] | None:
+        """The schema that is told instead of a document of ``kind``, all of it in one; None if the document is."""
+        if parser_flags.SPEC_ONLY not in self.flags:
+            return None
+        return self._whole(self.envelopes[kind])
+
+    def _whole(self, type: Type) -> dict[str, Any]:
+        return type.schema(self._whole)
+
+    @property
+    def form(self) -> str:
+        """By which texts of records may be kept: what writes them in another way has another one."""
+        return f"{self.version}+{parser_flags.COMPLEX}" if parser_flags.COMPLEX in self.flags else self.version
+
+    @property
+    def asked(self) -> str:
+        """How a daemon is asked for the same documents."""
+        return self.name.removeprefix(parser_flags.PREFIX)
 
     def type(self, name: str) -> Type:
         """The type called ``name``; KeyError if this version has none."""
@@ -57,7 +127,7 @@ class Plugin:
         Without a ``context`` the first error is raised as SlurmError. With one, errors and warnings are left in it, and
         ParseFailed is raised if there is nothing to go on with.
         """
-        own = context or Context()
+        own = context or Context(flags=self.flags)
         try:
             value = self.types[name].parse(document, at, own)
         except ParseFailed:
@@ -108,12 +178,13 @@ class Plugin:
                 continue
             seen.add(id(type))
             waiting.extend(type.parts())
-            if self._named(type) and type.name not in self._unpublished:
+            if self._named(type):
                 found[f"{self.version}_{type.name}"] = type.schema(self.reference)
         return dict(sorted(found.items()))
 
     def _named(self, type: Type) -> bool:
-        return bool(type.name) and (self._names is None or type.name in self._names)
+        named = bool(type.name) and (self._names is None or type.name in self._names)
+        return named and type.name not in self._unpublished and not isinstance(type, self._inline)
 
     def reference(self, type: Type) -> dict[str, Any]:
         """How a schema refers to a type: by name if it has one."""

@@ -59,6 +59,9 @@ def _per_node(row: SinfoRow) -> int:
 _all, _put_all = _features("features")
 _active, _put_active = _features("active_features")
 
+#: where newer versions tell who set the reason
+REASON_USER = _node("reason_set_by_user", STRING, "reason_set_by_user")
+
 SINFO = Table(
     "sinfo",
     SinfoRow,

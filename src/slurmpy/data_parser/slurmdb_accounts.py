@@ -24,7 +24,9 @@ from .types import INFINITE, STRING, UNSET, OptionalNumber, Reference, Type
 class Limit(OptionalNumber):
     """A limit that is not set has no end: ``None`` in the record, «infinite» in the document."""
 
-    def dump(self, value: Any) -> dict[str, Any]:
+    resets = True
+
+    def dump(self, value: Any) -> Any:
         return super().dump(INFINITE if value is None else value)
 
     def parse(self, document: Any, at: str, context: Context) -> Any:
@@ -230,15 +232,20 @@ QOS_FLAG_NAMES = {
     "USAGE_FACTOR_SAFE": "UsageFactorSafe",
     "RELATIVE": "Relative",
 }
-_QOS_FLAGS = {theirs.casefold(): name for name, theirs in QOS_FLAG_NAMES.items()}
-QOS_FLAGS = Flags(
-    "qos_flags",
-    tuple(QOS_FLAG_NAMES),
-    lambda value: tuple(
-        name for name in QOS_FLAG_NAMES if name in {_QOS_FLAGS.get(flag.casefold()) for flag in value or ()}
-    ),
-    lambda names: tuple(QOS_FLAG_NAMES[name] for name in names),
-)
+
+
+def qos_flags(names: dict[str, str]) -> Flags:
+    """The flags of a QOS: name in the documents -> sacctmgr's, which is the record's."""
+    ours = {theirs.casefold(): name for name, theirs in names.items()}
+
+    def told(value: tuple[str, ...] | None) -> tuple[str, ...]:
+        found = {ours.get(flag.casefold()) for flag in value or ()}
+        return tuple(name for name in names if name in found)
+
+    return Flags("qos_flags", tuple(names), told, lambda given: tuple(names[name] for name in given))
+
+
+QOS_FLAGS = qos_flags(QOS_FLAG_NAMES)
 QOS_PREEMPT_MODES = Flags(
     "qos_preempt_modes",
     ("DISABLED", "SUSPEND", "REQUEUE", "CANCEL", "GANG"),

@@ -7,9 +7,9 @@ it, except for the final newline.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from slurmpy.core.errors import SlurmError
 
@@ -25,6 +25,18 @@ BATCH = 16
 KINDS = {"stats": "diag", "ping": "pings"}
 
 
+class Cache(Protocol):
+    """Gives the texts of records in their order, some of them as they were made before."""
+
+    @property
+    def timed(self) -> bool:
+        """Whether it may be asked for records whose text depends on the time."""
+
+    def fragments(
+        self, plugin: Plugin, name: str, records: Iterable[Any], encoding: str = "json", now: float = 0
+    ) -> Iterator[bytes]: ...
+
+
 class FragmentCache:
     """The encoded text of records, until a record changes or goes away.
 
@@ -32,18 +44,20 @@ class FragmentCache:
     what does not fit is encoded anew each time.
     """
 
+    timed = False
+
     def __init__(self, budget: int = 256 << 20) -> None:
         self.budget = budget
         self.used = 0
-        #: (type, version, encoding) -> id of the record -> (reference to it, its version, fragment)
+        #: (type, form, encoding) -> id of the record -> (reference to it, its version, fragment)
         self._entries: dict[tuple[str, str, str], dict[int, tuple[Any, int, bytes]]] = {}
 
     def fragments(
         self, plugin: Plugin, name: str, records: Iterable[Any], encoding: str = "json", now: float = 0
     ) -> Iterator[bytes]:
         """The fragments of records of the type ``name``, in their order."""
-        encode = _encoder(plugin, name, encoding)
-        entries = self._entries.setdefault((name, plugin.version, encoding), {})
+        encode = encoder(plugin, name, encoding)
+        entries = self._entries.setdefault((name, plugin.form, encoding), {})
         find = entries.get
         for record in records:
             entry = find(id(record))
@@ -77,7 +91,8 @@ class FragmentCache:
             self.used -= len(entry[2])
 
 
-def _encoder(plugin: Plugin, name: str, encoding: str) -> Any:
+def encoder(plugin: Plugin, name: str, encoding: str) -> Callable[[Any, float], bytes]:
+    """`encode(record, now)` -> the record's text in a list."""
     if encoding == "json":
         write = plugin.json_writer(name, 4)
 
@@ -99,7 +114,7 @@ def document(
     records: Iterable[Any],
     *,
     encoding: str = "json",
-    cache: FragmentCache | None = None,
+    cache: Cache | None = None,
     now: float = 0,
     meta: dict[str, Any] | None = None,
     errors: Iterable[dict[str, Any]] = (),
@@ -112,35 +127,54 @@ def document(
     ``values`` are the envelope's further fields (last_update, ...). ``when_empty`` is a warning for the case that
     there are no records. Records whose time grows (steps) are never kept in the cache.
     """
+    outline = plugin.outline(kind)
+    if outline is not None:
+        yield from plugin.document(outline, encoding)
+        return
     envelope = plugin.envelopes[kind]
-    first = envelope.fields[0]
+    before = envelope.fields[: plugin.records_at]
+    first = envelope.fields[plugin.records_at]
     item = first.type.parts()[0]
-    if cache is not None and not timed(item):
+    if cache is not None and (cache.timed or not timed(item)):
         fragments = cache.fragments(plugin, item.name, records, encoding, now)
     else:
-        encode = _encoder(plugin, item.name, encoding)
+        encode = encoder(plugin, item.name, encoding)
         fragments = (encode(record, now) for record in records)
     json = encoding == "json"
-    head = f"{{\n  {json_text.string(first.path)}: [" if json else f"%YAML 1.1\n--- !!map\n!!str {first.path}: !!seq"
+    found = list(warnings)
+    values |= {"meta": {"data_parser": plugin.name, **(meta or {})}, "errors": tuple(errors), "warnings": found}
+    head = _head(before, values, json)
+    head += f"\n  {json_text.string(first.path)}: [" if json else f"\n!!str {first.path}: !!seq"
     between = b",\n    " if json else b"\n"
     lead = head.encode() + (b"\n    " if json else b"\n")
     empty = True
     while batch := list(islice(fragments, BATCH)):
-        yield lead + between.join(batch)
+        batch[0] = lead + batch[0]
+        yield between.join(batch)
         lead = between
         empty = False
-    found = list(warnings)
     if empty:
         if when_empty:
             found.append({"description": when_empty, "source": ""})
         yield (head + ("]" if json else " []")).encode()
     elif json:
         yield b"\n  ]"
-    values |= {"meta": {"data_parser": plugin.name, **(meta or {})}, "errors": tuple(errors), "warnings": tuple(found)}
-    yield _rest(envelope.fields[1:], values, json).encode("utf-8", "surrogateescape")
+    yield _rest(envelope.fields[plugin.records_at + 1 :], values, json).encode("utf-8", "surrogateescape")
+
+
+def _head(fields: tuple[Field, ...], values: dict[str, Any], json: bool) -> str:
+    """What older documents have before their records."""
+    lines = _lines(fields, values, json)
+    if json:
+        return "{" + "".join(line[1:] + "," for line in lines)
+    return "%YAML 1.1\n--- !!map" + "".join(lines)
 
 
 def _rest(fields: tuple[Field, ...], values: dict[str, Any], json: bool) -> str:
+    return "".join(_lines(fields, values, json)) + ("\n}" if json else "\n...\n")
+
+
+def _lines(fields: tuple[Field, ...], values: dict[str, Any], json: bool) -> list[str]:
     lines = []
     for field in fields:
         content = field.type.dump(values.get(field.attr))
@@ -148,7 +182,7 @@ def _rest(fields: tuple[Field, ...], values: dict[str, Any], json: bool) -> str:
             lines.append(f",\n  {json_text.string(field.path)}: {json_text.write(content, 2)}")
         else:
             lines.append(f"\n!!str {field.path}:{yaml_text.write(content, 0, 7 + len(field.path))}")
-    return "".join(lines) + ("\n}" if json else "\n...\n")
+    return lines
 
 
 def whole(
@@ -168,7 +202,7 @@ def whole(
         "errors": tuple(errors),
         "warnings": tuple(warnings),
     }
-    content = plugin.envelopes[kind].dump_at(values, now) or {}
+    content = plugin.outline(kind) or plugin.envelopes[kind].dump_at(values, now) or {}
     if encoding == "json":
         return json_text.write(content).encode("utf-8", "surrogateescape")
     return ("%YAML 1.1\n---" + yaml_text.mapping(content, 0) + "\n...\n").encode()
@@ -184,7 +218,7 @@ def answer(
     records: Iterable[Any],
     *,
     kind: str = "",
-    cache: FragmentCache | None = None,
+    cache: Cache | None = None,
     now: float = 0,
     **values: Any,
 ) -> Iterator[bytes]:
@@ -205,7 +239,7 @@ def answer(
     if isinstance(given.get("last_update"), int):
         values["last_update"] = given["last_update"]
     if isinstance(records, dict):
-        key = plugin.envelopes[kind].fields[0].attr
+        key = plugin.envelopes[kind].fields[plugin.records_at].attr
         return iter((whole(plugin, kind, encoding=encoding, now=now, meta=meta, **{key: records}, **values),))
     return document(
         plugin, kind, records, encoding=encoding, cache=cache, now=now, meta=meta, when_empty=when_empty, **values

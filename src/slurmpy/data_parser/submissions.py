@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from slurmpy.core.records.base import HUGE
 from slurmpy.core.records.description import JobDescriptor
 
 from .errors import Context, ParseFailed
@@ -12,7 +13,6 @@ from .kinds import (
     BOOLEAN,
     EMPTY_LIST,
     INT32,
-    INT64,
     JOB_FLAGS,
     JOB_MAIL_FLAGS,
     JOB_SHARED_CHOICES,
@@ -46,7 +46,7 @@ class Identity(Type):
         if document is None or document == "":
             return UNSET
         text = str(document)
-        if text.isdecimal():
+        if text.isdecimal() and text.isascii() and len(text) <= 10 and int(text) < 2**32 - 1:
             return int(text)
         try:
             if self.database == "user":
@@ -81,6 +81,7 @@ class Environment(ListOf):
 
 
 COUNT = Count("int32")
+EPOCH = Integer("int64", most=HUGE)
 USER_ID = Identity("user")
 GROUP_ID = Identity("group")
 ENVIRONMENT = Environment(STRING, "string_array")
@@ -224,12 +225,12 @@ JOB_DESC_MSG = Table(
         F("cpus_per_tres", STRING),
         F("crontab", CRON_ENTRY, "", unsupported=True),
         F("current_working_directory", STRING),
-        F("deadline", INT64),
+        F("deadline", EPOCH),
         F("delay_boot", COUNT),
         F("dependency", STRING),
         F("distribution", STRING),
         F("distribution_plane_size", UINT16),
-        F("end_time", INT64),
+        F("end_time", EPOCH),
         F("environment", ENVIRONMENT),
         F("excluded_nodes", NODE_LIST),
         F("extra", STRING),

@@ -59,7 +59,8 @@ def _as_declared(item: tuple[str, Any]) -> str:
 
 
 class Table(Type):
-    """An object type. ``record`` is the class that `parse` makes: a Record subclass, ``dict`` or ``tuple``."""
+    """An object type. ``record`` is the class that `parse` makes: a Record subclass, ``dict`` or ``tuple``. A Record
+    has in ``_given`` the names of the fields that the document says something of, be it what they are by default."""
 
     def __init__(
         self,
@@ -176,6 +177,11 @@ class Table(Type):
         defaults = self._defaults
         own = {k: v for k, v in values.items() if k[0] != "_" and (k not in defaults or v != defaults[k])}
         record = self.record(**own)
+        record.__dict__["_given"] = frozenset(
+            field.attr
+            for field in self.fields
+            if field.attr in values and (values[field.attr] is not None or field.type.resets)
+        )
         record.__dict__.update((k, v) for k, v in values.items() if k[0] == "_" and v)
         return record
 

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 _ids: dict[str, int] = {f"{type}/{name}" if name else type: id for id, type, name in STANDARD_TRES}
 _generation = [0]
 
+
+def generation() -> int:
+    """Another number whenever a TRES got to be known: texts that were made before may name fewer."""
+    return _generation[0]
+
+
 _UNSIGNED = 2**64
 _SIGNED = 2**63
 
@@ -85,6 +91,30 @@ _ENTRY = Table(
 )
 
 
+class _EntryText:
+    """The JSON text of entries: what is before the count is the same for every entry of a TRES, and kept."""
+
+    def __init__(self, indent: int) -> None:
+        self.indent = indent
+        self._leads: dict[tuple[Any, ...], str] = {}
+
+    def __call__(self, entry: dict[str, Any]) -> str:
+        pad = "\n" + " " * (self.indent + 2)
+        key = (entry["type"], entry["name"], entry["id"])
+        lead = self._leads.get(key)
+        if lead is None:
+            if len(self._leads) > 4096:
+                self._leads.clear()
+            words = [
+                f"{pad}{json_text.string(name)}: {json_text.write(entry[name])}," for name in ("type", "name", "id")
+            ]
+            lead = self._leads[key] = "{" + "".join(words) + f'{pad}"count": '
+        rest = ""
+        if "node" in entry:
+            rest = f',{pad}"task": {entry["task"]},{pad}"node": {json_text.write(entry["node"])}'
+        return f"{lead}{entry['count']}{rest}{pad[:-2]}}}"
+
+
 class TresText(Type):
     """One text in the record."""
 
@@ -97,7 +127,11 @@ class TresText(Type):
         return (TRES,)
 
     def dump(self, value: Any) -> list[dict[str, Any]]:
-        return [_entry(label, count) for label, count in split(value)] if value else []
+        return [self._entry(label, count) for label, count in split(value)] if value else []
+
+    def _entry(self, label: str, count: str) -> dict[str, Any]:
+        entry = _entry(label, count)
+        return {**entry, "name": entry["name"] or None} if self.nullable else entry
 
     def parse(self, document: Any, at: str, context: Context) -> Any:
         if isinstance(document, str):
@@ -108,7 +142,14 @@ class TresText(Type):
         return ",".join(f"{_label(entry)}={_unsigned(entry)}" for entry in entries)
 
     def json_code(self, c: Compiler, value: str, indent: int) -> str:
-        return self._cached(c, value, lambda text: json_text.write(self.dump(text), indent))
+        head, between, tail = (text.replace("\n", "\n" + " " * indent) for text in ("[\n  ", ",\n  ", "\n]"))
+        entry_text = _EntryText(indent + 2)
+
+        def render(value: Any) -> str:
+            entries = self.dump(value)
+            return head + between.join([entry_text(entry) for entry in entries]) + tail if entries else "[]"
+
+        return self._cached(c, value, render)
 
     def yaml_code(self, c: Compiler, value: str, indent: int, column: int) -> str:
         return self._cached(c, value, lambda text: yaml_text.write(self.dump(text), indent, column))
@@ -146,7 +187,11 @@ class TresExtremes(TresText):
             return []
         of_node, of_task = dict(split(nodes)), dict(split(tasks))
         return [
-            {**_entry(label, count), "task": _count(of_task.get(label, "0")), "node": of_node.get(label, "")}
+            {
+                **self._entry(label, count),
+                "task": _count(of_task.get(label, "0")),
+                "node": of_node.get(label) or (None if self.nullable else ""),
+            }
             for label, count in split(counts)
         ]
 

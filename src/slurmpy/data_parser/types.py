@@ -8,11 +8,12 @@ Python source (`json_code`, `yaml_code`) that `compiler` puts into one function 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.core.records.base import INFINITE
+from slurmpy.core.records.base import HUGE, INFINITE
 
 from . import json_text, yaml_text
 from .errors import Context, ParseFailed, openapi_kind, quote, slurm_kind
@@ -32,6 +33,8 @@ class Type:
     name = ""
     label = ""  # the type in messages, when it differs from the component's name
     deprecated = False
+    resets = False  # whether None, when it is read, says something: that there is to be none
+    nullable = False  # whether it is null, rather than empty, where the record has nothing
 
     def schema(self, reference: Reference) -> dict[str, Any]:
         """The schema itself; ``reference(other)`` gives the schema to write where ``other`` is used."""
@@ -59,6 +62,8 @@ class Type:
         return f"{c.bind(yaml_text.write)}({c.bind(self.dump)}({value}), {indent}, {column})"
 
     def _mismatch(self, document: Any, at: str, context: Context) -> None:
+        if context.complex:
+            return
         schema = self.schema(lambda other: {})
         kind = f"type={schema.get('type', 'object')}"
         if "format" in schema:
@@ -86,8 +91,8 @@ class String(Type):
     def schema(self, reference: Reference) -> dict[str, Any]:
         return {"type": "string"}
 
-    def dump(self, value: Any) -> str:
-        return value or ""
+    def dump(self, value: Any) -> str | None:
+        return value or (None if self.nullable else "")
 
     def parse(self, document: Any, at: str, context: Context) -> Any:
         if document is None:
@@ -100,11 +105,17 @@ class String(Type):
         return quote(document)
 
     def json_code(self, c: Compiler, value: str, indent: int) -> str:
-        return f"{c.bind(_json_string, 'q')}({value})"
+        written = f"{c.bind(_json_nullable if self.nullable else _json_string, 'q')}({value})"
+        # most texts of a record are empty: no call for these
+        empty = "null" if self.nullable else '""'
+        return f"({written} if {value} else '{empty}')" if _is_plain(value) else written
 
     def yaml_code(self, c: Compiler, value: str, indent: int, column: int) -> str:
-        return f"{c.bind(_yaml_string, 'y')}({value}, {indent + 2}, {column + 7})"
+        return f"{c.bind(_yaml_nullable if self.nullable else _yaml_string, 'y')}({value}, {indent + 2}, {column + 7})"
 
+
+#: an attribute of the record, which may be looked at twice
+_is_plain = re.compile(r"\w+\.\w+").fullmatch
 
 _quote = json_text._quote
 _simple = yaml_text._simple
@@ -115,6 +126,14 @@ def _json_string(value: str | None) -> str:
         return '""'
     text = _quote(value)
     return text.replace("/", "\\/") if "/" in text else text
+
+
+def _json_nullable(value: str | None) -> str:
+    return _json_string(value) if value else "null"
+
+
+def _yaml_nullable(value: str | None, indent: int, column: int) -> str:
+    return _yaml_string(value, indent, column) if value else " !!null null"
 
 
 def _yaml_string(value: str | None, indent: int, column: int) -> str:
@@ -155,15 +174,20 @@ class Boolean(Type):
         return f"(' !!bool true' if {value} else ' !!bool false')"
 
 
-_integer = re.compile(r"\s*[+-]?\d+\s*").fullmatch
+_integer = re.compile(r"\s*[+-]?[0-9]+\s*").fullmatch
+
+
+#: what integers of a form are taken: unsigned ones are told as signed, and SQL has 64 bits with a sign
+_LEAST, _MOST = -(2**63), {"int32": 2**32 - 1, "int64": 2**63 - 1, "": 2**63 - 1}
 
 
 class Integer(Type):
     """A plain integer; ``None`` in a record is ``unset`` in the document (and the other way round)."""
 
-    def __init__(self, form: str, unset: int = 0, *, name: str = "") -> None:
+    def __init__(self, form: str, unset: int = 0, *, most: int | None = None) -> None:
         self.form = form
         self.unset = unset
+        self.most = _MOST[form] if most is None else most
 
     def schema(self, reference: Reference) -> dict[str, Any]:
         return {"type": "integer", "format": self.form}
@@ -174,11 +198,14 @@ class Integer(Type):
     def parse(self, document: Any, at: str, context: Context) -> Any:
         if document is None:
             return UNSET
-        if type(document) is int:
+        if type(document) is int and _LEAST <= document <= self.most:
             return UNSET if self.unset and document == self.unset else document
-        self._mismatch(document, at, context)
+        if type(document) is not int:
+            self._mismatch(document, at, context)
         number = to_integer(document)
-        if number is None:
+        if number is None or not _LEAST <= number <= self.most:
+            if _is_number(document):  # one that there is no place for
+                context.error("ESLURM_DATA_CONV_FAILED", f"Expected integer but got {quote(document)}", at)
             raise ParseFailed
         return number
 
@@ -192,20 +219,30 @@ class Integer(Type):
         return f"({value} or 0)" if not self.unset else f"({self.unset} if {value} is None else {value})"
 
 
+def _is_number(document: Any) -> bool:
+    """Whether it is one, or the text of one, however large; an infinite one, and none, are."""
+    if isinstance(document, str):
+        return bool(_integer(document))
+    return isinstance(document, (int, float)) and not isinstance(document, bool)
+
+
 def to_integer(document: Any) -> int | None:
-    """An integer out of what a user may have sent instead: "12", 12.0, true."""
-    if isinstance(document, (bool, int)):
-        return int(document)
+    """An integer out of what a user may have sent instead: "12", 12.0. Halves are rounded up, as Slurm does."""
+    if isinstance(document, bool):
+        return None
+    if isinstance(document, int):
+        return document
     if isinstance(document, float):
-        return int(document) if document == document and abs(document) < 2**63 else None
-    if isinstance(document, str) and _integer(document):
+        return math.floor(document + 0.5) if math.isfinite(document) and abs(document) < 2**63 else None
+    if isinstance(document, str) and _integer(document) and len(document) < 64:
         return int(document)
     return None
 
 
 class Number(Type):
-    def __init__(self, form: str = "double") -> None:
+    def __init__(self, form: str = "double", *, endless: bool = False) -> None:
         self.form = form
+        self.endless = endless  # whether it may be infinite
 
     def schema(self, reference: Reference) -> dict[str, Any]:
         return {"type": "number", "format": self.form} if self.form else {"type": "number"}
@@ -216,13 +253,23 @@ class Number(Type):
     def parse(self, document: Any, at: str, context: Context) -> Any:
         if document is None:
             return UNSET
-        if isinstance(document, (int, float)) and not isinstance(document, bool):
-            return float(document)
-        self._mismatch(document, at, context)
-        try:
-            return float(document)
-        except (TypeError, ValueError):
-            raise ParseFailed from None
+        if not isinstance(document, (int, float)) or isinstance(document, bool):
+            self._mismatch(document, at, context)
+        return document if self.endless and document == math.inf else _finite(document, at, context)
+
+
+def _finite(document: Any, at: str, context: Context) -> float:
+    """Raises ParseFailed, with an error for a number that a float cannot be."""
+    try:
+        number = float(document)
+    except OverflowError:
+        number = math.inf
+    except (TypeError, ValueError):
+        raise ParseFailed from None
+    if not math.isfinite(number):
+        context.error("ESLURM_DATA_CONV_FAILED", f"Expected number but got {quote(document)}", at)
+        raise ParseFailed
+    return number
 
 
 class OptionalNumber(Type):
@@ -232,11 +279,16 @@ class OptionalNumber(Type):
         self.name = name
         self.form = form
         self.real = real
+        self._top = 2**64 - 1 if name.startswith("uint64") else 2**32 - 1
         self.defaults = False  # whether the schema names defaults, as older versions did
         self.plain = False  # whether a number as such is as good where others have to be told so
+        self.complex = False  # whether it is written as a number, "Infinity" or null
+        self.told = False  # whether the schema says so
 
     def schema(self, reference: Reference) -> dict[str, Any]:
         number: dict[str, Any] = {"type": "number" if self.real else "integer", "format": self.form}
+        if self.told:
+            return {"type": "number"} if self.real else number
         switch: dict[str, Any] = {"type": "boolean"}
         if self.defaults:
             switch["default"] = False
@@ -246,7 +298,9 @@ class OptionalNumber(Type):
             "required": [],
         }
 
-    def dump(self, value: Any) -> dict[str, Any]:
+    def dump(self, value: Any) -> Any:
+        if self.complex:
+            return value if value is None else INFINITY if value == INFINITE else float(value) if self.real else value
         if value is None or value == INFINITE:
             return {"set": False, "infinite": value is not None, "number": 0.0 if self.real else 0}
         return {"set": True, "infinite": False, "number": float(value) if self.real else value}
@@ -260,35 +314,48 @@ class OptionalNumber(Type):
             if not document.get("set"):
                 return None
             document = document.get("number", 0)
-        elif context.strict and not self.plain:
-            self._mismatch(document, at, context)
-        if self.real:
-            if isinstance(document, (int, float)) and not isinstance(document, bool):
-                return float(document)
-        elif type(document) is int:
-            return INFINITE if document == -1 else document
-        if isinstance(document, str) and document.strip().lower() in ("infinite", "inf", "unlimited"):
+        else:
+            if context.strict and not self.plain:
+                self._mismatch(document, at, context)
+            if isinstance(document, float) and math.isfinite(document) and not self.real:
+                document = int(document)  # as Slurm, which rounds in the other form
+        if isinstance(document, str) and (
+            document.strip().lower() in _INFINITE or (self.complex and document == INFINITY)
+        ):
             return INFINITE
-        number: Any = to_integer(document)
-        if number is None:
+        if self.real and isinstance(document, (int, float)) and not isinstance(document, bool):
+            return INFINITE if document == -1 else _finite(document, at, context)
+        number = self._whole(to_integer(document))
+        if number is UNSET:
             if context.strict:
                 context.error("ESLURM_DATA_EXPECTED_DICT", f"Expected dictionary but got {slurm_kind(document)}", at)
             else:
                 context.error("ESLURM_DATA_CONV_FAILED", f"Expected integer but got {quote(document)}", at)
             raise ParseFailed
-        return float(number) if self.real else number
+        return float(number) if self.real and number not in (None, INFINITE) else number
+
+    def _whole(self, number: int | None) -> Any:
+        """With what Slurm's numbers of that size mean: the greatest has no end, the one before is not set. UNSET for
+        one that there is no place for."""
+        if number == -1 or number == self._top:
+            return INFINITE
+        if number == self._top - 1:
+            return None
+        return UNSET if number is None or not 0 <= number <= min(self._top, HUGE) else number
 
     def json_code(self, c: Compiler, value: str, indent: int) -> str:
-        return f"{c.bind(_json_optional(indent, self.real), f'n{indent}')}({value})"
+        writer = _JSON_NUMBERS[self.real] if self.complex else _json_optional(indent, self.real)
+        return f"{c.bind(writer, f'n{indent}')}({value})"
 
     def yaml_code(self, c: Compiler, value: str, indent: int, column: int) -> str:
-        return f"{c.bind(_yaml_optional(indent, self.real), f'n{indent}')}({value})"
+        writer = _YAML_NUMBERS[self.real] if self.complex else _yaml_optional(indent, self.real)
+        return f"{c.bind(writer, f'n{indent}')}({value})"
 
 
 class SetNumber(OptionalNumber):
     """The same with 0 for ``None``: a time that was never reached is 0, and «set»."""
 
-    def dump(self, value: Any) -> dict[str, Any]:
+    def dump(self, value: Any) -> Any:
         return super().dump(value or 0)
 
     def json_code(self, c: Compiler, value: str, indent: int) -> str:
@@ -298,7 +365,30 @@ class SetNumber(OptionalNumber):
         return super().yaml_code(c, f"{value} or 0", indent, column)
 
 
+#: what stands for a number without limit where there is no property to say so
+INFINITY = "Infinity"
+_INFINITE = ("infinite", "inf", "unlimited")
+
 _writers: dict[tuple[str, int, bool], Callable[[Any], str]] = {}
+
+
+def _number(unset: str, infinite: str, written: Callable[[Any], str]) -> Callable[[Any], str]:
+    """What writes a number as such."""
+
+    def write(value: Any) -> str:
+        return unset if value is None else infinite if value == INFINITE else written(value)
+
+    return write
+
+
+#: of real numbers, and of whole ones
+_JSON_NUMBERS = {
+    real: _number("null", f'"{INFINITY}"', written) for real, written in ((True, json_text.number), (False, str))
+}
+_YAML_NUMBERS = {
+    real: _number(" !!null null", f" !!str {INFINITY}", written)
+    for real, written in ((True, " !!float {:f}".format), (False, " !!int {}".format))
+}
 
 
 def _json_optional(indent: int, real: bool) -> Callable[[Any], str]:

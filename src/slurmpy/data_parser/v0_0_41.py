@@ -11,10 +11,10 @@ from . import v0_0_42
 from .envelopes import ENVELOPES
 from .kinds import BOOLEAN, DOUBLE, INT32
 from .lists import Flags
-from .plugin import Plugin
+from .plugin import MINIMAL, Plugin
 from .tables import Field as F
 from .tables import Table
-from .types import STRING
+from .types import STRING, Number
 from .versions import Derivation
 
 VERSION = "v0.0.41"
@@ -22,7 +22,7 @@ VERSION = "v0.0.41"
 #: OverSubscribe as the record has it -> the older flags
 _EXCLUSIVE = {"NO": "true", "YES": "false", "USER": "user", "MCS": "mcs", "TOPO": "topo"}
 EXCLUSIVE = Flags(
-    "job_exclusive",
+    "job_exclusive_flags",
     ("true", "false", "user", "mcs", "topo"),
     lambda value: (_EXCLUSIVE[value],) if value in _EXCLUSIVE else (),
 )
@@ -99,7 +99,7 @@ TABLES: dict[str, dict[str, Any]] = {
         "change": {
             "effective_usage": {"type": DOUBLE},
             "fairshare/factor": {"type": DOUBLE},
-            "fairshare/level": {"type": DOUBLE, "get": _level, "put": _put_level},
+            "fairshare/level": {"type": Number("double", endless=True), "get": _level, "put": _put_level},
         }
     },
     "step": {"change": {"pid": {"deprecated": False}}},
@@ -136,12 +136,21 @@ TABLES: dict[str, dict[str, Any]] = {
 }
 
 
+#: what no path of this version leads to, or is written in place however many references there are
+UNPUBLISHED = v0_0_42.UNPUBLISHED | {
+    "openapi_kill_job_resp",
+    "openapi_slurmdbd_ping_resp",
+    "slurmdbd_ping",
+    "slurmdbd_ping_array",
+}
+
+
 def plugin() -> Plugin:
     derivation = Derivation(TABLES)
     return Plugin(
         VERSION,
         tuple(derivation.of(type) for type in v0_0_42.TYPES),
         {kind: derivation.table(table) for kind, table in ENVELOPES.items()},
-        v0_0_42.UNPUBLISHED,
-        named=frozenset(table.name for table in ENVELOPES.values()) | {"update_node_msg"},
+        UNPUBLISHED,
+        named=MINIMAL,
     )

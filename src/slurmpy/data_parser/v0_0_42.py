@@ -60,9 +60,6 @@ UNPUBLISHED = frozenset(
         "sinfo_rows",
         "openapi_sinfo_resp",
         "openapi_slurmdbd_stats_denied",
-        "job_state_entry",
-        "job_state_entries",
-        "openapi_job_states_resp",
         "openapi_users_removed_resp",
     }
 )

@@ -7,9 +7,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .exit_code import ExitCode
-from .lists import ListOf
+from .lists import Flags, ListOf
 from .tables import Table
 from .types import Type
+
+
+def flags(**changes: Any) -> Callable[[Type], Type]:
+    """For ``types``: flags with other names, by the keywords of `Flags.changed`."""
+
+    def changed(type: Type) -> Type:
+        assert isinstance(type, Flags)
+        return type.changed(**changes)
+
+    return changed
 
 
 class Derivation:

@@ -173,14 +173,17 @@ class Table:
 
         return several
 
-    def lines(self, rows: Iterable[Sequence[Any]], steps: bool, jobs: bool = True) -> Iterator[str]:
-        """The text of each row: its job's line, and its steps' (the row's last value) where wanted."""
+    def lines(
+        self, rows: Iterable[Sequence[Any]], steps: bool, named: Callable[[Any], set[int] | None] | None = None
+    ) -> Iterator[str]:
+        """The text of each row: its job's line, and its steps' (the row's last value) where wanted. `named(row)` tells
+        which steps were asked for by name; None: the job as a whole, and only then it has its own line."""
         job_cells, step_cells = self._job_cells, self._step_cells
         separator, trailing = self.separator, self.trailing
         end = (separator or "") + "\n" if trailing and separator else "\n"
         glue = separator or ""
         for row in rows:
-            if jobs:
+            if named is None or named(row) is None:
                 yield glue.join([cell(row, row) for cell in job_cells]) + end
             if steps:
                 for step in row[-1]:

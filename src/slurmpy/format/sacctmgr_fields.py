@@ -78,7 +78,7 @@ def sorted_words(key: str) -> Cell:
 
 
 def flags(key: str) -> Cell:
-    return lambda row: ",".join(row.get(key) or ()) or "None"
+    return lambda row: ",".join("Deleted" if one == "DELETED" else one for one in row.get(key) or ()) or "None"
 
 
 def moment(key: str) -> Cell:

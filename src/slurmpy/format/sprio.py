@@ -120,3 +120,11 @@ def column_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """The answer's columns with a name of their own for each: the plain factors behind ``tres`` become NAME_factor."""
     start = names.index("tres") + 1
     return tuple(f"{name}_factor" if place >= start and name in WEIGHTS else name for place, name in enumerate(names))
+
+
+def help_text() -> str:
+    """The letters as --helpformat lists them: eight a line, in Slurm's order."""
+    order = "aAbBcfFijJnNopPrSqQuyYtT"
+    letters = sorted((column.letter for column in COLUMNS), key=order.index)
+    lines = [letters[start : start + 8] for start in range(0, len(letters), 8)]
+    return "".join("".join(f"%{letter}    " for letter in line) + "\n" for line in lines)

@@ -244,7 +244,7 @@ def pending_time(context: Context, submit: int, start: int) -> str:
 def step_time(context: Context, value: int, start: int, ran: int, resumed: int) -> str:
     if value & JobState.BASE == JobState.SUSPENDED or not start:
         return format_elapsed_short(ran)
-    return format_elapsed_short(max(0, ran + context.now - (resumed or start)))
+    return format_elapsed_short(ran + max(0, context.now - (resumed or start)))
 
 
 # ---- the rest

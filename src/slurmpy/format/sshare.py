@@ -31,13 +31,20 @@ def _fraction(context: Context, value: float | None) -> str:
     return "" if value is None else f"{value:.6f}"
 
 
+def _fair_share(context: Context, value: float | None, user: str) -> str:
+    # nothing has been worked out yet for a user who was added a moment ago
+    return f"{value or 0.0:.6f}" if user else ""
+
+
 def _below_root(context: Context, value: float | None, level: int) -> str:
     return "" if value is None or not level else f"{value:.6f}"
 
 
-def _level(context: Context, value: float | None, shares: int) -> str:
-    if value is None or shares in (SHARES_PARENT, INFINITE):
+def _level(context: Context, value: float | None, shares: int, level: int) -> str:
+    if not level or shares in (SHARES_PARENT, INFINITE):
         return ""
+    if value is None:
+        return "0.000000"
     return "inf" if value == float("inf") else f"{value:.6f}"
 
 
@@ -46,11 +53,11 @@ COLUMNS = (
     Column("Account", "Account", "account level", _account, width=-20),
     Column("Cluster", "Cluster", "cluster", width=10),
     Column("EffectvUsage", "EffectvUsage", "usage_effective", _fraction, width=13),
-    Column("FairShare", "FairShare", "fairshare", _fraction, width=10),
+    Column("FairShare", "FairShare", "fairshare user", _fair_share, width=10),
     Column("GrpTRESMins", "GrpTRESMins", "grp_tres_mins", width=30),
     Column("GrpTRESRaw", "GrpTRESRaw", "grp_tres_raw", width=30),
     Column("ID", "ID", "id", width=6),
-    Column("LevelFS", "LevelFS", "level_fs shares_raw", _level, width=10),
+    Column("LevelFS", "LevelFS", "level_fs shares_raw level", _level, width=10),
     Column("NormShares", "NormShares", "shares_norm level", _norm_shares, width=11),
     Column("NormUsage", "NormUsage", "usage_norm level", _below_root, width=11),
     Column("Partition", "Partition", "partition", width=12),
@@ -77,8 +84,19 @@ def help_text() -> str:
     return "".join(" ".join(f"{name:<17}" for name in line) + "\n" for line in lines)
 
 
-def complete(records: Iterable[dict[str, Any]], cluster: str) -> list[dict[str, Any]]:
-    """The controller's rows with what they leave to the reader: a share that is the parent's, texts that are empty."""
+def _minutes(seconds: dict[str, int], labels: Iterable[str]) -> str:
+    """Every TRES of `labels`, and those used beyond them, with its minutes."""
+    names = dict.fromkeys((*labels, *seconds))
+    return ",".join(f"{name}={int(seconds.get(name, 0)) // 60}" for name in names)
+
+
+def complete(
+    records: Iterable[dict[str, Any]], cluster: str, labels: Iterable[str] | None = None
+) -> list[dict[str, Any]]:
+    """The controller's rows with what they leave to the reader: a share that is the parent's, texts that are empty.
+
+    `labels`: the TRES that are told of, if minutes of TRES are wanted.
+    """
     found = []
     norms: dict[str, float | None] = {}
     for record in records:
@@ -87,5 +105,9 @@ def complete(records: Iterable[dict[str, Any]], cluster: str) -> list[dict[str, 
             row["shares_norm"] = norms.get(row["account"])
         if not row["user"]:
             norms[row["account"]] = row["shares_norm"]
+        if labels is not None:
+            for text, seconds in (("tres_run_mins", "tres_run_secs"), ("grp_tres_raw", "tres_usage")):
+                if seconds in row:
+                    row[text] = _minutes(row[seconds], labels)
         found.append(row)
     return found

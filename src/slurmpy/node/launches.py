@@ -30,12 +30,27 @@ DEFAULT_ARRAY_OUTPUT = "slurm-%A_%a.out"
 
 def frequency_of(text: str | None) -> int:
     """Seconds between samples of JobAcctGatherFrequency ("30", "task=10,network=30"); 0 switches sampling off."""
-    seconds = 30
-    for word in (text or "").split(","):
+    wanted = _task_frequency(text or "")
+    return 30 if wanted is None else wanted
+
+
+def _task_frequency(text: str) -> int | None:
+    seconds = None
+    for word in text.split(","):
         name, equals, value = word.strip().rpartition("=")
-        if (not equals or name.lower() == "task") and value.isdigit():
-            seconds = int(value)
+        if (not equals or name.lower() == "task") and value.isdecimal():
+            seconds = int(value[:9])
     return seconds
+
+
+def _frequency(asked: str | None, configured: int) -> int:
+    """--acctg-freq of a job or step, which may only be finer than the cluster's. Raises SlurmError."""
+    wanted = _task_frequency(str(asked or ""))
+    if wanted is None:
+        return configured
+    if wanted > configured > 0:
+        raise SlurmError("ESLURMD_INVALID_ACCT_FREQ")
+    return wanted
 
 
 def gather_of(conf: Any) -> dict[str, Any]:
@@ -115,9 +130,7 @@ def of_batch(message: Mapping[str, Any], node: str, common: Mapping[str, Any], a
         "umask": 0o022 if request.get("umask") is None else request["umask"],
         "limits": request.get("rlimits") or {},
         "append": append if mode is None else mode == "a",
-        "frequency": frequency_of(request["account_gather_frequency"])
-        if request.get("account_gather_frequency")
-        else common["frequency"],
+        "frequency": _frequency(request.get("account_gather_frequency"), common["frequency"]),
         "stdin": _file(job.get("standard_input") or request.get("standard_input"), ("none",)),
         "stdout": stdout,
         "stderr": _file(job.get("standard_error") or request.get("standard_error"), ("stdout",)),
@@ -179,5 +192,6 @@ def of_tasks(
         "unbuffered": bool(wish.get("unbuffered")),
         "task_prolog": wish.get("task_prolog") or "",
         "task_epilog": wish.get("task_epilog") or "",
+        "frequency": _frequency(wish.get("account_gather_frequency"), common["frequency"]),
         "io": {"unix": io.get("unix"), "tcp": io.get("tcp"), "key": io["key"]},
     }

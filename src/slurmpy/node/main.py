@@ -302,6 +302,9 @@ def _serve(
         if "affinity" in str(conf.TaskPlugin):
             log.info("TaskPlugin: tasks are not bound to CPUs by slurmpy")
 
+        if str(conf.JobAcctGatherType or "").endswith("/cgroup"):
+            log.info("JobAcctGatherType=jobacct_gather/cgroup: slurmpy reads what steps use from /proc, as /linux does")
+
         def start_anew() -> None:
             command = [*invoked, *argv]
             os.execv(command[0], command if "-D" in argv else [*command, "-D"])

@@ -55,7 +55,7 @@ class Service:
 
     def _may_touch(self, peer: Peer, step: Step) -> None:
         if not self._is_trusted(peer) and peer.uid != step.user_id:
-            raise SlurmError("ESLURM_ACCESS_DENIED")
+            raise SlurmError("ESLURM_USER_ID_MISSING")
 
     # ---------------------------------------------------------------- the daemon
 

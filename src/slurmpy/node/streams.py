@@ -168,6 +168,23 @@ def connect(
     return link
 
 
+def read_piece(descriptor: int) -> bytes:
+    """What is there to read, b"" at the end. Raises BlockingIOError if there is nothing yet.
+
+    A pseudo terminal whose last user has gone says EIO. Linux looks whether there is text before it looks whether the
+    user has gone: who wrote and went between these two looks is noticed by his going alone, and his text by the next
+    read.
+    """
+    for _ in range(2):
+        try:
+            return os.read(descriptor, 65536)
+        except BlockingIOError:
+            raise
+        except OSError:
+            continue
+    return b""
+
+
 class Output:
     """One task's standard output or error on its way to srun, line by line unless `immediate`."""
 
@@ -202,11 +219,9 @@ class Output:
     def read_once(self) -> bool:
         """Reads what is there; False if there was nothing."""
         try:
-            data = os.read(self._descriptor, 65536)
+            data = read_piece(self._descriptor)
         except BlockingIOError:
             return False
-        except OSError:  # a pseudo terminal whose last user has gone says EIO
-            data = b""
         if not data:
             self.close()
             return False

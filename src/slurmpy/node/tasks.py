@@ -130,12 +130,21 @@ def spawn(
     session of its own on it. `enter` is called in the child while it still is root: cgroups. Errors after the fork are
     written to the task's standard error and end it with the errno as exit code, as Slurm does.
     """
-    pid = os.fork()
+    # a signal that comes before the child has its own dispositions must find it there, not slurmstepd's handlers in it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, CHANGED_SIGNALS)
+    try:
+        pid = os.fork()
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise
     if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return pid
     status = 1
     try:
         signal.set_wakeup_fd(-1)
+        for number in CHANGED_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         if terminal is not None:
             _lead_session(terminal)
@@ -181,8 +190,6 @@ def _say(text: str) -> None:
 
 
 def _become_program(identity: Identity, program: Program, environment: dict[str, str]) -> int:
-    for number in CHANGED_SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
     for wrong in set_limits(program.limits):
         _say(f"{program.prefix}: error: {wrong}")
     identity.become()

@@ -231,6 +231,11 @@ class Supervisor:
             if child.pid:
                 _signal(child.pid, signal.SIGKILL)
         self._reap()
+        for child in self.children:  # of one that was killed, and whose successor did not come to make its own
+            try:
+                os.unlink(self.directory[f"run/{child.name}.sock"])
+            except OSError:
+                pass
 
 
 def describe(status: int) -> str:

@@ -2,125 +2,176 @@
 
 from __future__ import annotations
 
-import re
-import socket
-import struct
+import asyncio
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
-
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from slurmpy.core.errors import SlurmError
-from slurmpy.data_parser import json_text, registry
+from slurmpy.data_parser import json_text, registry, yaml_text
 from slurmpy.rpc.log import log
 
-from . import openapi
+from . import explorer, openapi, releases
 from .call import Call, Refused, Reply
+from .compact import squeeze, squeezed
 from .daemons import Daemons
-from .endpoints import ENDPOINTS, Endpoint
+from .endpoints import Endpoint
+from .flat import VERSIONS as FLAT
+from .flat_endpoints import ALL
+from .http import Request, Response, text
+from .identity import Identity
+from .negotiation import MEDIA, UnknownType, Unreadable, accepted, compressed, pairs, parse_body, segments, split_target
+from .routes import Routes
 
-MEDIA = ("application/json", "application/x-yaml", "application/yaml")
-#: the largest body that is read
-MAX_BODY = 64 << 20
-
-_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_NOT_FOUND = "Unable find requested URL. Please view /openapi/v3 for API reference."
+_NO_METHOD = "Requested REST method is not defined at URL. Please view /openapi/v3 for API reference."
 _OPENAPI_PATHS = ("/openapi", "/openapi/v3", "/openapi.json", "/openapi.yaml", "/openapi.yml")
+#: bytes from which on an answer is worth compressing; of those above the second, another thread does it
+COMPRESS, ASIDE = 1024, 256 << 10
 
 if TYPE_CHECKING:
-    from .main import Settings
+    from .options import Settings
 
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
-
-
-class Unreadable(Exception):
-    """The body is no document."""
-
-
-def text(status: int, message: str) -> Response:
-    return _closing(Response(message.encode(), status, media_type=None, headers={"content-type": "text/plain"}))
-
-
-def _closing(response: Response) -> Response:
-    """Slurm's daemon ends the connection after a request that failed."""
-    response.headers["connection"] = "close"
-    return response
+Answer = Callable[[Request, Identity, dict[str, str], str], Awaitable[Response]]
 
 
 class Application:
-    """What ``settings`` (see `main.Settings`) opens: ways in (``auth``: "rest_auth/jwt", "rest_auth/local"), parser
-    ``versions``, ``families`` of endpoints. ``own`` is this process's user and group by name, as answers tell them."""
+    """What ``settings`` opens: ways in (``auth``: "rest_auth/jwt", "rest_auth/local"), parser ``versions``,
+    ``families`` of endpoints. ``own`` is this process's user and group by name, as answers tell them."""
 
     def __init__(self, conf: Any, settings: Settings, own: tuple[str, str]) -> None:
         self.daemons = Daemons(conf)
-        self.auth = settings.auth
+        self.settings = settings
         self.families = settings.families
         self.own = own
+        self._network = "Network" in str(conf.DebugFlags or "").split(",")
         self.plugins = [registry.get(version) for version in settings.versions]
-        self._openapi: bytes | None = None
-        routes = [
-            Route(f"/{endpoint.family}/{plugin.version}{endpoint.path.rstrip('/')}", self._endpoint(endpoint, plugin),
-                  methods=[endpoint.method])
-            for plugin in self.plugins
-            for endpoint in ENDPOINTS
-            if endpoint.family in self.families and endpoint.serves(plugin.version)
-        ]  # fmt: skip
-        routes += [Route(path, self._document, methods=["GET"]) for path in _OPENAPI_PATHS]
-        handlers: Any = {404: _not_found, 405: _not_found, Exception: _defect}
-        self._starlette = Starlette(routes=routes, exception_handlers=handlers)
+        self._openapi: dict[str, bytes] = {}
+        self.explorer = explorer.Explorer()
+        self._documents: dict[str, explorer.Packed] = {}
+        self._routes: Routes[Answer] = Routes()
+        for plugin in self.plugins:
+            for endpoint in ALL:
+                if endpoint.family in self.families and endpoint.serves(plugin.version):
+                    path = f"/{endpoint.family}/{plugin.version}{endpoint.path}"
+                    self._routes.add(endpoint.method, path, self._endpoint(endpoint, plugin))
+        for path in _OPENAPI_PATHS:
+            self._routes.add("GET", path, self._document)
+        self._routes.add("GET", f"{explorer.PATH}/versions", self._versions)
+        self._routes.add("GET", f"{explorer.PATH}/versions/{{version}}", self._document_of)
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """What stands before the routes: requests that are refused as such, and the normal form of a path."""
-        if scope["type"] == "http":
-            raw: bytes = scope.get("raw_path") or scope["path"].encode()
-            if scope["method"] == "HEAD":
-                await _closing(Response(status_code=411))(scope, receive, send)
-                return
-            if _BAD_ESCAPE.search(raw):
-                await text(400, "Unable to parse URL path.")(scope, receive, send)
-                return
-            scope = {**scope, "path": "/" + "/".join(part for part in scope["path"].split("/") if part)}
-        await self._starlette(scope, receive, send)
+    # -- the connection's calls ------------------------------------------------------------------------------------
+
+    def admit(self, request: Request) -> Response | None:
+        """Refuses what is refused without a look at the body. Slurm's daemon wants every request's length told, and a
+        HEAD's answer has none."""
+        if request.method == "HEAD":
+            return text(*releases.of_path(split_target(request.target)[0]).head, hollow=True)
+        if self.explorer.open(request) is not None and explorer.empty(request):
+            return None
+        if Identity.of(request, self.settings.auth) is None:
+            self._log(request, 401)
+            return text(401, "Authentication failure")
+        return None
+
+    async def answer(self, request: Request) -> Response:
+        try:
+            response = await self._answer(request)
+        except Exception as error:
+            log.exception(f"{request.method} {request.target.decode('latin-1')!a}", error)
+            response = text(500, "Internal error")
+        self._log(request, response.status)
+        return response
+
+    def _log(self, request: Request, status: int) -> None:
+        """No header is ever logged: they hold tokens."""
+        tell = log.info if self._network else log.verbose
+        tell(f"[{request.connection.source}] {request.method} {request.target.decode('latin-1')!a} {status}")
+
+    async def _answer(self, request: Request) -> Response:
+        page = self.explorer.open(request)
+        if page is not None:
+            return self.explorer.file(page, request)
+        who = Identity.of(request, self.settings.auth)
+        if who is None:
+            return text(401, "Authentication failure")
+        path, query = split_target(request.target)
+        try:
+            parts = segments(path)
+        except Unreadable:
+            return text(*releases.of_path(path).bad_path)
+        found = self._routes.find(request.method, parts)
+        if found is None:
+            # a path that has other methods is an answer of its own in the oldest versions only
+            other = parts[1:2] and parts[1] in FLAT and self._routes.known(parts)
+            return text(405, _NO_METHOD) if other else text(*releases.of_path(path).not_found)
+        answer, values = found
+        response = await answer(request, who, values, query)
+        if self.settings.compact and not response.encoding and response.media == "application/json":
+            content = response.content
+            response.content = squeeze(content) if isinstance(content, bytes) else content and squeezed(content)
+        if not response.encoding and compressed(request.headers.get("accept-encoding")):
+            await _compress(response)
+        return response
 
     # -- the document about everything -----------------------------------------------------------------------------
 
-    async def _document(self, request: Request) -> Response:
-        if self._identify(request) is None:
-            return text(401, "Authentication failure")
-        if self._openapi is None:
-            self._openapi = json_text.write(openapi.document(self.plugins, self.families)).encode()
-        return Response(self._openapi, media_type="application/json")
+    async def _document(self, request: Request, who: Identity, values: dict[str, str], query: str) -> Response:
+        media = accepted(request.headers.get("accept"))
+        if media is None:
+            return text(*releases.R24_11.not_acceptable)
+        form = "json" if media == "application/json" else "yaml"
+        if form not in self._openapi:
+            document = openapi.document(self.plugins, self.families, self.settings.statuses)
+            if form == "json":
+                self._openapi[form] = json_text.write(document).encode()
+            else:
+                self._openapi[form] = ("%YAML 1.1\n---" + yaml_text.mapping(document, 0) + "\n...\n").encode()
+        return Response(200, self._openapi[form], media)
+
+    async def _versions(self, request: Request, who: Identity, values: dict[str, str], query: str) -> Response:
+        """Those that the explorer can show."""
+        return explorer.json(list(self.settings.versions)).response(request)
+
+    async def _document_of(self, request: Request, who: Identity, values: dict[str, str], query: str) -> Response:
+        """The document of one version, which is a small part of the whole."""
+        version = values["version"]
+        plugin = next((one for one in self.plugins if one.version == version), None)
+        if plugin is None:
+            return text(*releases.R24_11.not_found)
+        if version not in self._documents:
+            self._documents[version] = explorer.json(openapi.document([plugin], self.families, self.settings.statuses))
+        return self._documents[version].response(request)
 
     # -- endpoints ---------------------------------------------------------------------------------------------------
 
-    def _endpoint(self, endpoint: Endpoint, plugin: Any) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            who = self._identify(request)
-            if who is None:
-                return text(401, "Authentication failure")
-            media = accepted(request.headers.get("accept"))
+    def _endpoint(self, endpoint: Endpoint, plugin: Any) -> Answer:
+        release = releases.of(plugin.version)
+
+        async def answer(request: Request, who: Identity, values: dict[str, str], query: str) -> Response:
+            if endpoint.flat and who.token is not None and not who.named:
+                return text(401, "Authentication failure")  # the oldest take a token with its user beside it only
+            media = accepted(request.headers.get("accept"), MEDIA[:2] if endpoint.flat else MEDIA)
             if media is None:
-                return text(415, "Accept content type is unknown")
+                return text(*release.not_acceptable, close=not release.patient)
+            kind = request.headers.get("content-type", "")
             try:
-                body = await read_body(request)
+                body = parse_body(kind, bytes(request.body))
+                parameters = pairs(query)
+            except UnknownType:
+                return text(*(release.other_type if kind else release.no_type))
             except Unreadable:
-                return text(400, "Unable to parse query.")
+                return text(*release.bad_body)
             call = Call(
                 endpoint,
                 plugin,
                 self.daemons,
-                who[0],
-                who[1],
-                path={name: str(value) for name, value in request.path_params.items()},
-                query=dict(parse_qsl(request.url.query, keep_blank_values=True)),
+                who.token,
+                who.user,
+                path=values,
+                query=parameters,
                 body=body,
                 media=media,
-                source=_source(request),
+                source=request.connection.source,
                 own=self.own,
             )
             try:
@@ -131,107 +182,13 @@ class Application:
 
         return answer
 
-    def _identify(self, request: Request) -> tuple[str | None, str] | None:
-        """(token, user) to speak with; a token of None is this process's own user; None: not let in."""
-        headers = request.headers
-        if "rest_auth/jwt" in self.auth:
-            token = headers.get("x-slurm-user-token")
-            if token is not None:
-                return token, headers.get("x-slurm-user-name", "")
-            scheme, _, token = headers.get("authorization", "").partition(" ")
-            if scheme.lower() == "bearer" and token:
-                return token.strip(), headers.get("x-slurm-user-name", "")
-        if "rest_auth/local" in self.auth and _local_peer(request):
-            return None, ""
-        return None
-
-
-async def _not_found(request: Request, error: Exception) -> Response:
-    return text(404, _NOT_FOUND)
-
-
-async def _defect(request: Request, error: Exception) -> Response:
-    log.exception(f"{request.method} {request.url.path}", error)
-    return text(500, "Internal error")
-
-
-def _local_peer(request: Request) -> bool:
-    """Whether the request came over a unix socket from this process's own user or root."""
-    import os
-
-    connection = request.scope.get("state", {}).get("socket")
-    if connection is None or connection.family != socket.AF_UNIX:
-        return False
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return struct.unpack("3i", raw)[1] in (0, os.geteuid())
-
-
-def _source(request: Request) -> str:
-    connection = request.scope.get("state", {}).get("socket")
-    number = connection.fileno() if connection is not None else -1
-    if request.client is None or (connection is not None and connection.family == socket.AF_UNIX):
-        return f"unix:(fd:{number})"
-    host, port = request.client
-    return f"[{'localhost' if host in ('127.0.0.1', '::1') else host}]:{port}(fd:{number})"
-
-
-def accepted(header: str | None) -> str | None:
-    """The media type to answer in, of those that an Accept header lets; None if there is none."""
-    best: tuple[float, str] | None = None
-    for entry in (header or "*/*").split(","):
-        name, *parameters = (part.strip().lower() for part in entry.split(";"))
-        weight = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                try:
-                    weight = float(parameter[2:])
-                except ValueError:
-                    weight = 0.0
-        for media in MEDIA:
-            if name in (media, "*/*", media.split("/")[0] + "/*") and weight > 0 and (best is None or weight > best[0]):
-                best = (weight, media)
-                break
-    return best[1] if best else None
-
-
-async def read_body(request: Request) -> Any:
-    """The body as a document by its type; None if there is none. Raises Unreadable."""
-    pieces: list[bytes] = []
-    length = 0
-    async for piece in request.stream():
-        pieces.append(piece)
-        length += len(piece)
-        if length > MAX_BODY:
-            raise Unreadable
-    data = b"".join(pieces)
-    if not data.strip():
-        return None
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    try:
-        if kind == "application/json":
-            import json
-
-            return json.loads(data)
-        if kind in MEDIA:
-            import yaml
-
-            return yaml.load(data, yaml.CBaseLoader)  # noqa: S506 - it makes strings, lists and dicts only
-        if kind == "application/x-www-form-urlencoded":
-            return dict(parse_qsl(data.decode().strip(), keep_blank_values=True))
-    except (ValueError, RecursionError, UnicodeDecodeError) as error:
-        raise Unreadable from error
-    except Exception as error:  # yaml has its own
-        raise Unreadable from error
-    raise Unreadable
-
 
 def respond(reply: Reply) -> Response:
     if reply.content is None:
-        return Response(status_code=reply.status)
+        return Response(reply.status, close=False)
     if isinstance(reply.content, bytes):
-        response = Response(reply.content, reply.status, media_type=None, headers={"content-type": reply.media})
-        return response if reply.status == 200 else _closing(response)
-    return StreamingResponse(_guarded(reply.content), reply.status, headers={"content-type": reply.media})
+        return Response(reply.status, reply.content, reply.media)
+    return Response(reply.status, _guarded(reply.content), reply.media, close=False)
 
 
 async def _guarded(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -241,3 +198,30 @@ async def _guarded(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     except SlurmError as error:
         log.error(f"an answer broke off: {error.message}")
         raise ConnectionError from error
+
+
+async def _compress(response: Response) -> None:
+    content = response.content
+    if content is None or (isinstance(content, bytes) and len(content) < COMPRESS):
+        return
+    response.encoding = "gzip"
+    if not isinstance(content, bytes):
+        response.content = _gzipped(content)
+    elif len(content) < ASIDE:
+        response.content = _gzip(content)
+    else:
+        response.content = await asyncio.to_thread(_gzip, content)
+
+
+def _gzip(content: bytes) -> bytes:
+    packer = zlib.compressobj(1, wbits=31)
+    return packer.compress(content) + packer.flush()
+
+
+async def _gzipped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    packer = zlib.compressobj(1, wbits=31)
+    async for piece in pieces:
+        small = packer.compress(piece) if len(piece) < ASIDE else await asyncio.to_thread(packer.compress, piece)
+        if small:
+            yield small
+    yield packer.flush()

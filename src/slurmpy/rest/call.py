@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from slurmpy.core.errors import SlurmError
 from slurmpy.data_parser import stream
 from slurmpy.data_parser.errors import ERRORS, Context, ParseFailed
+from slurmpy.data_parser.parser_flags import COMPLEX
+
+from . import releases
 
 if TYPE_CHECKING:
     from slurmpy.data_parser.plugin import Plugin
@@ -15,16 +18,30 @@ if TYPE_CHECKING:
 
     from .daemons import Daemons
     from .endpoints import Endpoint
+    from .loading import Together
+    from .releases import Release
 
-#: error number -> HTTP status; all others are 500, and an error without a number is none
-STATUSES = {0: 200, 1007: 511, 2017: 404, 9000: 422}
 #: what comes in one piece, with its length told; longer documents are sent as they arrive
 WHOLE = 4 << 20
 
 FAMILIES = {
     "slurm": ("openapi/slurmctld", "Slurm OpenAPI slurmctld"),
     "slurmdb": ("openapi/slurmdbd", "Slurm OpenAPI slurmdbd"),
+    "util": ("openapi/util", "Slurm OpenAPI util"),
 }
+
+
+#: parameters, by the newest versions' names, that ask for what is not told here: whoever sets one hears of it
+NOT_TOLD = {
+    "Include usage": "usage",
+    "with_usage": "usage",
+    "Include the raw QOS or delta_qos": "changes of an inherited QOS",
+    "Exclude parent id/name": "an association without its parent",
+    "Exclude limits from parents": "limits without those of parents",
+    "show_batch_script": "batch scripts",
+    "show_job_environment": "environments of jobs",
+}
+_UNKNOWN_FLAG = ERRORS["ESLURM_DATA_FLAGS_INVALID"][0]
 
 
 class Reply:
@@ -67,7 +84,8 @@ class Call:
         self.media = media
         self.source = source
         self.own = own
-        self.context = Context(plugin.version)
+        self.context = Context(plugin.version, plugin.flags)
+        self.together: Together | None = None  # where changes are gathered, if they are to be made all or none
         self.failure = 0  # the status of a refusal, where it is not that of its number
 
     @property
@@ -78,6 +96,20 @@ class Call:
     def older(self) -> bool:
         """Before v0.0.42."""
         return self.plugin.version in ("v0.0.40", "v0.0.41")
+
+    @property
+    def newer(self) -> bool:
+        """From v0.0.43 on."""
+        return self.release is releases.R26_05
+
+    @property
+    def release(self) -> Release:
+        """The one whose words and statuses the answer has."""
+        return releases.of(self.plugin.version)
+
+    def function(self, name: str) -> str:
+        """How messages name a function of the accounting library that was called for this request."""
+        return f"{name}({id(self):#x})" if self.release.addresses else f"{name}()"
 
     @property
     def slurmctld(self) -> AsyncClient:
@@ -91,20 +123,28 @@ class Call:
 
     def query(self, source: str = "", what: str = "query.") -> dict[str, Any]:
         """The query parameters by the endpoint's table. Raises Refused."""
-        if self.endpoint.query is None:
+        table = self.endpoint.parameters(self.plugin.version)
+        if table is None:
             return {}
         try:
-            found: dict[str, Any] = self.endpoint.query.parse(dict(self.raw_query), "#/", self.context)
+            found: dict[str, Any] = table.parse(dict(self.raw_query), "#/", self.context)
         except ParseFailed:
             self.refuse(f"Rejecting request. Failure parsing {what}", source or self.endpoint.source)
+        for name, missing in NOT_TOLD.items():
+            if found.get(name):
+                self.warn(f'"{name}" is without effect: slurmrestd does not tell {missing}', self.endpoint.source)
         return found
 
     def body(self, type: str) -> Any:
-        """The body as the type's record. Raises Refused."""
+        """The body as the type's record. Raises Refused, also for what is not supported or makes no sense; but as with
+        Slurm's daemon a flag that is not known is told of, and the rest is done."""
         try:
-            return self.plugin.parse(type, {} if self.raw_body is None else self.raw_body, self.context)
+            found = self.plugin.parse(type, {} if self.raw_body is None else self.raw_body, self.context)
         except ParseFailed:
             raise Refused from None
+        if any(entry["error_number"] != _UNKNOWN_FLAG for entry in self.context.errors):
+            raise Refused
+        return found
 
     # -- what went wrong -----------------------------------------------------------------------------------------
 
@@ -117,6 +157,8 @@ class Call:
         number, text = error.number, error.message
         if number == 6000:  # what the daemons say of a token is what clients know as this
             number, text = 1007, "Protocol authentication error"
+        elif error.name == "ESLURM_ACCESS_DENIED":
+            text = error.standard  # the reason is for sacctmgr's users
         self.error(number, text, description, source)
 
     def refuse(self, description: str, source: str, name: str = "ESLURM_REST_INVALID_QUERY") -> None:
@@ -126,7 +168,7 @@ class Call:
         raise Refused
 
     def warn(self, description: str, source: str) -> None:
-        self.context.warn(description, source)
+        self.context.warnings.append({"description": description, "source": source})
 
     # -- the answer ----------------------------------------------------------------------------------------------
 
@@ -147,7 +189,7 @@ class Call:
         errors = self.context.errors
         if errors and self.failure:
             return self.failure
-        return STATUSES.get(errors[-1]["error_number"], 500) if errors else 200
+        return self.release.status(errors[-1]["error_number"]) if errors else 200
 
     def reply(self, kind: str, **values: Any) -> Reply:
         """A document of that kind with the call's errors and warnings."""
@@ -164,6 +206,8 @@ class Call:
 
     def records(self, kind: str, records: Iterable[Any], now: float = 0, **values: Any) -> Reply:
         """The same around a list of records."""
+        if records == () and self.context.errors and COMPLEX in self.plugin.flags:
+            return self.reply(kind, **values)  # which says that nothing was looked at
         pieces = stream.document(
             self.plugin,
             kind,
@@ -180,6 +224,14 @@ class Call:
     def failed(self) -> Reply:
         return self.reply("none")
 
+    async def exists(self, what: str, name: str) -> bool:
+        """Whether slurmctld has one of that name in its list of `what`. Raises SlurmError."""
+        args = {"what": what, "fields": ("name",), "where": {"names": (name,), "all": True}}
+        async for part in self.slurmctld.stream("query", args):
+            if part.get("rows"):
+                return True
+        return False
+
     async def dump(self, client: AsyncClient, what: str, where: dict[str, Any] | None = None) -> Reply:
         """The daemon's own document. Raises SlurmError."""
         told = [{name: entry[name] for name in entry if name != "name"} for entry in self.context.errors]
@@ -187,7 +239,7 @@ class Call:
         args = {
             "what": what,
             "where": where or {},
-            "parser": self.plugin.version,
+            "parser": self.plugin.asked,
             "encoding": self.encoding,
             "meta": meta,
         }

@@ -3,6 +3,7 @@ document."""
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -13,7 +14,7 @@ from slurmpy.data_parser.lists import Flags, ListOf
 from slurmpy.data_parser.slurmdb_accounts import ADMIN_LVL, CLUSTER_REC_FLAGS, QOS_PREEMPT_MODES
 from slurmpy.data_parser.tables import Field as F
 from slurmpy.data_parser.tables import Table
-from slurmpy.data_parser.types import BOOLEAN, STRING, UNSET, Reference, Type
+from slurmpy.data_parser.types import BOOLEAN, STRING, UNSET, Boolean, Reference, Type
 
 
 class Timestamp(Type):
@@ -28,7 +29,11 @@ class Timestamp(Type):
     def parse(self, document: Any, at: str, context: Context) -> Any:
         if document is None:
             return UNSET
-        text = str(document)
+        if not isinstance(document, str):  # a parameter without a value, or one that is there twice
+            got = json.dumps(document, separators=(",", ":"))
+            context.error("ESLURM_DATA_CONV_FAILED", f"Expected integer but got {got}", at)
+            raise ParseFailed
+        text = document
         if text.isdecimal() and context.epochs:
             return int(text)
         try:
@@ -38,7 +43,15 @@ class Timestamp(Type):
             raise ParseFailed from None
 
 
+class Bit(Boolean):
+    """One of a set of flags: a text is as good as a truth value, and nothing is said of it."""
+
+    def _mismatch(self, document: Any, at: str, context: Context) -> None:
+        pass
+
+
 TIMESTAMP = Timestamp()
+BIT = Bit()
 WORDS = ListOf(STRING)  # separated by commas
 STATES = ListOf(JOB_STATE)
 SHOW_FLAGS = Flags("", ("ALL", "DETAIL", "MIXED", "LOCAL", "SIBLING", "FEDERATION", "FUTURE"))
@@ -53,6 +66,10 @@ def _flags(*names: str) -> tuple[F, ...]:
     return tuple(F(name, BOOLEAN) for name in names)
 
 
+def _bits(*names: str) -> tuple[F, ...]:
+    return tuple(F(name, BIT) for name in names)
+
+
 UPDATE_TIME = F("update_time", TIMESTAMP)
 JOB_INFO = _condition("OPENAPI_JOB_INFO_QUERY", UPDATE_TIME, F("flags", SHOW_FLAGS))
 NODES = _condition("OPENAPI_NODES_QUERY", UPDATE_TIME, F("flags", SHOW_FLAGS))
@@ -60,16 +77,15 @@ PARTITIONS = _condition("OPENAPI_PARTITIONS_QUERY", UPDATE_TIME, F("flags", SHOW
 RESERVATIONS = _condition("OPENAPI_RESERVATION_QUERY", UPDATE_TIME)
 SHARES = _condition("SHARES_REQ_MSG", F("accounts", WORDS), F("users", WORDS))
 JOB_STATES = _condition("OPENAPI_JOB_STATE_QUERY", F("job_id", WORDS))
+REQUEUE = _condition("OPENAPI_JOB_REQUEUE_QUERY", *_flags("Incomplete", "Hold", "SpecialExit"))
+CONF = _condition("OPENAPI_CONF_QUERY", UPDATE_TIME)
 KILL_JOB = _condition("OPENAPI_KILL_JOB_QUERY", F("signal", STRING), F("flags", WARN_FLAGS))
 
 ACCOUNT = _condition("OPENAPI_ACCOUNT_QUERY", *_flags("with_assocs", "with_coords", "with_deleted"))
 ACCOUNTS = _condition(
     "ACCOUNT_CONDITION",
     F("description", WORDS),
-    *_flags("DELETED", "WithAssociations", "WithCoordinators", "NoUsersAreCoords", "UsersAreCoords"),
-)
-ACCOUNTS_OLDER = _condition(
-    "ACCOUNT_CONDITION", F("description", WORDS), *_flags("with_assocs", "with_coords", "with_deleted")
+    *_bits("DELETED", "WithAssociations", "WithCoordinators", "NoUsersAreCoords", "UsersAreCoords"),
 )
 USER = _condition("OPENAPI_USER_QUERY", *_flags("with_deleted", "with_assocs", "with_coords", "with_wckeys"))
 USERS = _condition(
@@ -84,7 +100,7 @@ ASSOCIATIONS = _condition(
     F("account", WORDS),
     F("cluster", WORDS),
     F("default_qos", WORDS),
-    *_flags(
+    *_bits(
         "Include deleted associations",
         "Include usage",
         "Filter to only defaults",
@@ -132,11 +148,11 @@ JOBS = _condition(
     F("association", WORDS),
     F("cluster", WORDS),
     F("constraints", WORDS),
-    *_flags(
+    *_bits(
         "scheduler_unset", "scheduled_on_submit", "scheduled_by_main", "scheduled_by_backfill", "job_started",
     ),
     F("exit_code", INT32),
-    *_flags(
+    *_bits(
         "show_duplicates", "skip_steps", "disable_truncate_usage_time", "whole_hetjob", "disable_whole_hetjob",
         "disable_wait_for_result", "usage_time_as_submit_time", "show_batch_script", "show_job_environment",
     ),
@@ -160,7 +176,7 @@ ONE_QOS = _condition("OPENAPI_QOS_QUERY", F("with_deleted", BOOLEAN))
 QOS = _condition(
     "QOS_CONDITION",
     F("description", WORDS),
-    F("Include deleted QOS", BOOLEAN),
+    F("Include deleted QOS", BIT),
     F("id", WORDS),
     F("format", WORDS),
     F("name", WORDS),
@@ -178,3 +194,89 @@ WCKEYS = _condition(
     F("user", WORDS),
     *_flags("with_usage", "with_deleted"),
 )
+
+_OLDER_ASSOCIATIONS = {
+    "with_deleted": "Include deleted associations",
+    "with_usage": "Include usage",
+    "only_defaults": "Filter to only defaults",
+    "with_raw_qos": "Include the raw QOS or delta_qos",
+    "with_sub_accts": "Include sub acct information",
+    "without_parent_info": "Exclude parent id/name",
+    "without_parent_limits": "Exclude limits from parents",
+}
+
+
+def _renamed(names: dict[str, str], type: Type = BOOLEAN) -> dict[str, Any]:
+    """Older words for what the handlers know by the newer ones."""
+    return {
+        "drop": tuple(names.values()),
+        "add": tuple(("", F(older, type, newer)) for older, newer in reversed(names.items())),
+    }
+
+
+#: limits that one side of may be given, in the oldest version that has them
+JOB_RANGES = ("cpus", "nodes", "timelimit")
+
+_WITH_FORMAT = (ASSOCIATIONS, CLUSTER, INSTANCES, JOBS, QOS, WCKEYS)
+
+#: (first version, last version, table, what is different in these: keywords of `Table.changed`)
+DIFFERENCES: tuple[tuple[str, str, Table, dict[str, Any]], ...] = (
+    (
+        "v0.0.40", "v0.0.40", ACCOUNTS,
+        {
+            "drop": ("DELETED", "WithAssociations", "WithCoordinators", "NoUsersAreCoords", "UsersAreCoords"),
+            "add": tuple(
+                ("description", F(name, BOOLEAN)) for name in ("with_deleted", "with_coords", "with_assocs")
+            ),
+        },
+    ),
+    (
+        "v0.0.40", "v0.0.40", JOBS,
+        {
+            "add": (
+                *(("exit_code", F(f"{name}_{end}", INT32)) for name in JOB_RANGES for end in ("min", "max")),
+                ("start_time", F("submit_time", TIMESTAMP)),
+            )
+        },
+    ),
+    (
+        "v0.0.40", "v0.0.40", KILL_JOB,
+        {"change": {"flags": {"type": WARN_FLAGS.changed(add=(("RESERVATION_JOB", "NO_CRON_JOBS"),))}}},
+    ),
+    ("v0.0.40", "v0.0.41", ASSOCIATIONS, _renamed(_OLDER_ASSOCIATIONS)),
+    ("v0.0.40", "v0.0.41", QOS, _renamed({"with_deleted": "Include deleted QOS"}, BIT)),
+    (
+        "v0.0.40", "v0.0.41", CLUSTER,
+        {
+            "change": {
+                "classification": {
+                    "type": CLASSIFICATION.changed(
+                        drop=("CAPAPACITY",), add=(("CAPACITY", "CAPAPACITY (both CAPABILITY and CAPACITY)"),)
+                    )
+                }
+            }
+        },
+    ),
+    (
+        "v0.0.43", "v0.0.45", CLUSTER,
+        {"change": {"flags": {"type": CLUSTER_REC_FLAGS.changed(drop=("FRONT_END",), add=(("", "DELETED"),))}}},
+    ),
+    *(("v0.0.43", "v0.0.44", table, {"change": {"format": {"deprecated": True}}}) for table in _WITH_FORMAT),
+    ("v0.0.44", "v0.0.45", JOBS, {"add": (("job_started", F("job_altered", BIT)),)}),
+    *(("v0.0.45", "v0.0.45", table, {"drop": ("format",)}) for table in _WITH_FORMAT),
+)  # fmt: skip
+
+_tables: dict[tuple[int, str], Table] = {}
+
+
+def of(table: Table, version: str) -> Table:
+    """A set of parameters as a version has it."""
+    key = (id(table), version)
+    found = _tables.get(key)
+    if found is None:
+        found = table
+        for first, last, changed, how in DIFFERENCES:
+            if changed is table and first <= version <= last:
+                found = found.changed(**how)
+        _tables[key] = found
+    return found

@@ -17,8 +17,10 @@ from slurmpy.rpc.address import Address, connect_unix
 from slurmpy.rpc.aio import AsyncClient
 from slurmpy.rpc.cluster import controller_address, slurmdbd_address
 
-#: connections that stay open, the longest unused ones go first
+#: connections that stay open; those that were refused go first, then the longest unused ones
 KEPT = 64
+#: seconds after which a connection that is not to be used again is looked at whether somebody still is about to
+RETIRING = 5.0
 
 
 class TokenClient(AsyncClient):
@@ -92,14 +94,30 @@ class Daemons:
         client = self._clients.get(key)
         if client is not None and token is not None and _expired(token):
             # the daemon has seen the token when the connection was made; now it is to look again
-            self._clients.pop(key).close()
+            self._retire(self._clients.pop(key))
             client = None
         if client is None:
             client = self._clients[key] = self._connect(which, token, user)
-            while len(self._clients) > KEPT:
-                self._clients.popitem(last=False)[1].close()
+            self._make_room(key)
         self._clients.move_to_end(key)
         return client
+
+    def _make_room(self, newest: tuple[str, str | None, str]) -> None:
+        """Tokens that are none, however many, cost nobody else his connection."""
+        while len(self._clients) > KEPT:
+            useless = (key for key, client in self._clients.items() if not client.connected and not client.busy)
+            key = next((key for key in useless if key != newest), None) or next(iter(self._clients))
+            self._retire(self._clients.pop(key))
+
+    def _retire(self, client: AsyncClient) -> None:
+        """Closes it as soon as all that was asked by it is answered."""
+        asyncio.get_running_loop().call_later(RETIRING, self._close_unless_busy, client)
+
+    def _close_unless_busy(self, client: AsyncClient) -> None:
+        if client.busy:
+            self._retire(client)
+        else:
+            client.close()
 
     def _connect(self, which: str, token: str | None, user: str) -> AsyncClient:
         address = controller_address(self.conf) if which == "slurmctld" else slurmdbd_address(self.conf)

@@ -6,7 +6,18 @@ from collections.abc import Awaitable, Callable
 
 from slurmpy.data_parser.tables import Table
 
-from . import conditions, slurmctld, slurmdbd, slurmdbd_changes
+from . import (
+    conditions,
+    configuration,
+    job_requests,
+    partitions,
+    reservations,
+    slurmctld,
+    slurmdbd,
+    slurmdbd_changes,
+    slurmdbd_diag,
+    util,
+)
 from .call import Call, Reply
 
 Handler = Callable[[Call], Awaitable[Reply]]
@@ -14,9 +25,13 @@ Handler = Callable[[Call], Awaitable[Reply]]
 
 class Endpoint:
     """``path`` stands below /FAMILY/VERSION; ``answer`` is the kind of the document that a success brings, ``body`` the
-    type of the one that is sent; ``source`` is where messages about the request itself say they come from."""
+    type of the one that is sent; ``source`` is where messages about the request itself say they come from. It is in
+    every version from ``since`` on, before ``until``."""
 
-    __slots__ = ("answer", "body", "family", "handler", "method", "operation", "path", "query", "source", "versions")
+    __slots__ = (
+        "answer", "body", "family", "handler", "method", "operation", "path", "query", "since", "source", "until",
+    )  # fmt: skip
+    flat = False  # whether it belongs to the documents before the data parsers (`flat_endpoints`)
 
     def __init__(
         self,
@@ -30,7 +45,8 @@ class Endpoint:
         query: Table | None = None,
         body: str = "",
         source: str = "",
-        versions: tuple[str, ...] = (),
+        since: str = "v0.0.40",
+        until: str = "",
     ) -> None:
         self.family = family
         self.method = method
@@ -41,10 +57,15 @@ class Endpoint:
         self.query = query
         self.body = body
         self.source = source or f"op_handler_{path.strip('/').split('/')[0]}"
-        self.versions = versions  # those that have it; none named: all
+        self.since = since
+        self.until = until
 
     def serves(self, version: str) -> bool:
-        return not self.versions or version in self.versions
+        return version >= self.since and (not self.until or version < self.until)
+
+    def parameters(self, version: str) -> Table | None:
+        """The query parameters that it has in that version; None where none are looked at."""
+        return None if self.query is None else conditions.of(self.query, version)
 
 
 def _ctld(method: str, path: str, operation: str, handler: Handler, answer: str, **more: object) -> Endpoint:
@@ -55,7 +76,11 @@ def _dbd(method: str, path: str, operation: str, handler: Handler, answer: str, 
     return Endpoint("slurmdb", method, path, operation, handler, answer, **more)  # type: ignore[arg-type]
 
 
-C, D, W = slurmctld, slurmdbd, slurmdbd_changes
+def _util(path: str, operation: str, handler: Handler, answer: str, body: str) -> Endpoint:
+    return Endpoint("util", "POST", path, operation, handler, answer, body=body, since="v0.0.44")
+
+
+C, D, W, R, J, P = slurmctld, slurmdbd, slurmdbd_changes, reservations, job_requests, partitions
 Q = conditions
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -66,35 +91,63 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _ctld("GET", "/licenses/", "get_licenses", C.get_licenses, "licenses"),
     _ctld("DELETE", "/jobs/", "delete_jobs", C.delete_jobs, "kill_jobs", body="kill_jobs_msg"),
     _ctld("GET", "/jobs/", "get_jobs", C.get_jobs, "jobs", query=Q.JOB_INFO),
-    _ctld("GET", "/jobs/state/", "get_jobs_state", C.get_jobs_state, "jobs", query=Q.JOB_STATES),
+    _ctld("GET", "/jobs/state/", "get_jobs_state", C.get_jobs_state, "job_states", query=Q.JOB_STATES),
     _ctld("POST", "/job/submit", "post_job_submit", C.submit_job, "submit", body="job_submit_req"),
     _ctld(
         "POST", "/job/allocate", "post_job_allocate", C.allocate_job, "allocate", body="job_alloc_req",
-        versions=("v0.0.41", "v0.0.42"),
+        since="v0.0.41",
     ),
     _ctld("GET", "/job/{job_id}", "get_job", C.get_job, "jobs", query=Q.JOB_INFO),
     _ctld("POST", "/job/{job_id}", "post_job", C.update_job, "update", body="job_desc_msg"),
     _ctld("DELETE", "/job/{job_id}", "delete_job", C.delete_job, "kill_job", query=Q.KILL_JOB),
+    _ctld(
+        "GET", "/job/{job_id}/requeue", "get_job_requeue", J.get_requeue, "job_requeued", query=Q.REQUEUE,
+        source="op_handler_job_requeue", since="v0.0.45",
+    ),
+    _ctld(
+        "POST", "/jobs/requeue", "post_jobs_requeue", J.post_requeue, "jobs_requeued",
+        body="openapi_jobs_requeue_query", source="op_handler_jobs_requeue", since="v0.0.45",
+    ),
+    _ctld("GET", "/conf", "get_conf", configuration.get_conf, "conf", query=Q.CONF, since="v0.0.45"),
     _ctld("GET", "/nodes/", "get_nodes", C.get_nodes, "nodes", query=Q.NODES),
     _ctld("POST", "/nodes/", "post_nodes", C.update_node, "none", body="update_node_msg"),
     _ctld("GET", "/node/{node_name}", "get_node", C.get_node, "nodes", query=Q.NODES),
     _ctld("POST", "/node/{node_name}", "post_node", C.update_node, "none", body="update_node_msg"),
     _ctld("DELETE", "/node/{node_name}", "delete_node", C.delete_node, "none"),
+    _ctld(
+        "POST", "/new/node/", "post_new_node", C.create_node, "none", body="openapi_create_node_req", since="v0.0.44",
+    ),
+    _ctld(
+        "GET", "/resources/{job_id}", "get_resources", J.get_resources, "resources", since="v0.0.44",
+    ),
     _ctld("GET", "/partitions/", "get_partitions", C.get_partitions, "partitions", query=Q.PARTITIONS),
     _ctld("GET", "/partition/{partition_name}", "get_partition", C.get_partition, "partitions", query=Q.PARTITIONS),
+    _ctld(
+        "POST", "/partitions/", "post_partitions", P.post_partitions, "none", body="openapi_partitions_mod_req",
+        since="v0.0.45",
+    ),
+    _ctld(
+        "DELETE", "/partition/{partition_name}", "delete_partition", P.delete_partition, "none", since="v0.0.45",
+    ),
     _ctld("GET", "/reservations/", "get_reservations", C.get_reservations, "reservations", query=Q.RESERVATIONS),
     _ctld(
         "GET", "/reservation/{reservation_name}", "get_reservation", C.get_reservation, "reservations",
         query=Q.RESERVATIONS,
     ),
+    _ctld(
+        "DELETE", "/reservation/{reservation_name}", "delete_reservation", R.delete_reservation, "none",
+        since="v0.0.43",
+    ),
+    _ctld(
+        "POST", "/reservation", "post_reservation", R.post_reservation, "reservations_changed",
+        body="reservation_desc_msg", since="v0.0.43",
+    ),
+    _ctld(
+        "POST", "/reservations/", "post_reservations", R.post_reservations, "reservations_changed",
+        body="reservation_mod_req", since="v0.0.43",
+    ),
     _dbd("POST", "/accounts/", "post_accounts", W.post_accounts, "none", body="openapi_accounts_resp"),
-    _dbd(
-        "GET", "/accounts/", "get_accounts", D.get_accounts, "accounts", query=Q.ACCOUNTS,
-        versions=("v0.0.41", "v0.0.42"),
-    ),
-    _dbd(
-        "GET", "/accounts/", "get_accounts", D.get_accounts, "accounts", query=Q.ACCOUNTS_OLDER, versions=("v0.0.40",),
-    ),
+    _dbd("GET", "/accounts/", "get_accounts", D.get_accounts, "accounts", query=Q.ACCOUNTS),
     _dbd("GET", "/account/{account_name}", "get_account", D.get_account, "accounts", query=Q.ACCOUNT),
     _dbd("DELETE", "/account/{account_name}", "delete_account", W.delete_account, "accounts_removed"),
     _dbd("GET", "/users/", "get_users", D.get_users, "users", query=Q.USERS),
@@ -139,9 +192,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         query=Q.JOB_INFO, body="openapi_users_add_cond_resp",
     ),
     _dbd("POST", "/config", "post_config", W.post_config, "none", body="openapi_slurmdbd_config_resp"),
+    _dbd("GET", "/conf", "get_conf", configuration.get_slurmdbd_conf, "slurmdbd_conf", since="v0.0.45"),
     _dbd("GET", "/config", "get_config", D.get_config, "config"),
     _dbd("GET", "/job/{job_id}", "get_job", D.get_job, "slurmdb_jobs"),
     _dbd("GET", "/jobs/", "get_jobs", D.get_jobs, "slurmdb_jobs", query=Q.JOBS),
-    _dbd("GET", "/diag/", "get_diag", D.get_diag, "slurmdb_diag"),
-    _dbd("GET", "/ping/", "get_ping", D.get_ping, "slurmdb_pings", versions=("v0.0.42",)),
+    _dbd("POST", "/job/{job_id}", "post_job", J.post_job, "jobs_modified", body="job_modify", since="v0.0.44"),
+    _dbd(
+        "POST", "/jobs/", "post_jobs", J.post_jobs, "jobs_modified", body="openapi_job_modify_req", since="v0.0.44",
+    ),
+    _dbd("GET", "/diag/", "get_diag", slurmdbd_diag.get_diag, "slurmdb_diag"),
+    _dbd("GET", "/ping/", "get_ping", slurmdbd_diag.get_ping, "slurmdb_pings", since="v0.0.42"),
+    _util("/hostlist", "post_hostlist", util.post_hostlist, "hostlist", "openapi_hostnames_req_resp"),
+    _util("/hostnames", "post_hostnames", util.post_hostnames, "hostnames", "openapi_hostlist_req_resp"),
 )  # fmt: skip

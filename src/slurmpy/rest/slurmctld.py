@@ -10,8 +10,9 @@ from slurmpy.core.errors import SlurmError
 from slurmpy.core.records.cluster import LicenseInfo
 from slurmpy.core.records.description import JobDescriptor
 from slurmpy.data_parser import fair_shares
+from slurmpy.data_parser.errors import ERRORS
 
-from .call import Call, Reply
+from .call import Call, Refused, Reply
 
 HELD = (2042, "Job is in held state, pending scheduler release")
 
@@ -126,7 +127,7 @@ async def submit_job(call: Call) -> Reply:
             raise SlurmError("ESLURM_MISSING_WORK_DIR")
         answer = await call.slurmctld.call("submit_batch_job", {"descriptions": sent})
     except SlurmError as error:
-        if error.name == "ESLURM_ENVIRONMENT_MISSING":  # clients of REST are told what became of it
+        if error.name == "ESLURM_ENVIRONMENT_MISSING" and not call.newer:  # clients of REST are told what became of it
             error = SlurmError("ESLURM_WRITING_TO_FILE")
         call.slurm_error(error, "Batch job submission failed", "slurm_submit_batch_job()")
         return call.failed()
@@ -169,11 +170,17 @@ async def allocate_job(call: Call) -> Reply:
 
 async def update_job(call: Call) -> Reply:
     number, _ = _job_id(call, "op_handler_job")
-    record = call.body("job_desc_msg")
+    try:
+        record = call.body("job_desc_msg")
+    except Refused:
+        if call.newer:
+            raise
+        text = ERRORS["ESLURM_REST_INVALID_QUERY"]
+        call.error(*text, "Rejecting request. Failure parsing job update request.", "_job_post_update")
+        call.failure = 500
+        return call.reply("update", results=())
     changes = record.to_wire()
     changes.pop("job_id", None)
-    if not changes:  # not an error here: Slurm asks slurmctld for nothing, and gets it
-        return call.reply("update", results=())
     try:
         await call.slurmctld.call("update_job", {"job_id": call.path["job_id"] or str(number), "changes": changes})
     except SlurmError as error:
@@ -295,8 +302,14 @@ async def get_node(call: Call) -> Reply:
 async def _one(call: Call, what: str, word: str, name: str, source: str) -> Reply:
     reply = await _listing(call, what, f"Unable to query {word} {name}", source, {"names": (name,), "all": True})
     if isinstance(reply.content, bytes) and reply.status == 200 and _is_empty(reply.content):
-        call.refuse(f"Unable to find {word} {name}", source)
+        if call.newer and word == "partition":
+            call.warn(f"Unable to find partition {name}", "_partition_get")
+            return call.failed()
+        call.refuse(f"Unable to find {word} {name}", _NEWER_SOURCES.get(source, source) if call.newer else source)
     return reply
+
+
+_NEWER_SOURCES = {"op_handler_reservation": "_get_single_reservation"}
 
 
 async def get_partitions(call: Call) -> Reply:
@@ -360,6 +373,20 @@ def _node_with(state: int) -> Any:
     return NodeInfo(state=state)
 
 
+async def create_node(call: Call) -> Reply:
+    """From a line as slurm.conf has it ("NodeName=... State=CLOUD ..."), as scontrol create takes it."""
+    line = str(call.body("openapi_create_node_req").get("node_conf") or "")
+    if not line and not call.context.errors:
+        call.refuse('Populated "node_conf" field is required', call.endpoint.source)
+    if call.context.errors:
+        return call.failed()
+    try:
+        await call.slurmctld.call("create_node", {"line": line})
+    except SlurmError as error:
+        call.slurm_error(error, "Failure to create node", "slurm_create_node()")
+    return call.failed()
+
+
 async def delete_node(call: Call) -> Reply:
     try:
         await call.slurmctld.call("delete_node", {"names": call.path["node_name"]})
@@ -387,9 +414,9 @@ async def get_ping(call: Call) -> Reply:
         began = time.monotonic()
         try:
             await call.slurmctld.call("ping", {}, timeout=float(conf.MessageTimeout or 10))
-            up = True
-        except SlurmError:
-            up = False
+            up, status = True, ""
+        except SlurmError as error:
+            up, status = False, error.standard or error.message
         pings.append(
             {
                 "hostname": host,
@@ -397,6 +424,7 @@ async def get_ping(call: Call) -> Reply:
                 "latency": int((time.monotonic() - began) * 1_000_000),
                 "mode": "backup" if index else "primary",
                 "primary": not index,
+                "status": status,
             }
         )
     return call.reply("pings", pings=pings)

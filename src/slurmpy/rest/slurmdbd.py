@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from slurmpy.core import hostlist
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.records import accounting as records
 from slurmpy.data_parser import tres
@@ -35,9 +36,18 @@ def _record(kind: Callable[..., Any], row: dict[str, Any], **attached: Any) -> A
     return made
 
 
-async def _associations_of(call: Call, field: str) -> dict[str, list[records.Association]]:
+#: what the versions call a query for what was deleted too
+_DELETED_WORDS = ("with_deleted", "DELETED", "Include deleted associations", "Include deleted QOS")
+
+
+def deleted_too(asked: Where) -> Where:
+    return {"with_deleted": True} if any(asked.get(word) for word in _DELETED_WORDS) else {}
+
+
+async def _associations_of(call: Call, field: str, where: Where) -> dict[str, list[records.Association]]:
+    """By account or user, as far as `where` wants those that were deleted."""
     found: dict[str, list[records.Association]] = {}
-    for row in await rows(call, "associations"):
+    for row in await rows(call, "associations", deleted_too(where)):
         if field == "user" and not row["user"]:
             continue
         found.setdefault(row[field], []).append(records.Association.from_wire(row))
@@ -45,8 +55,7 @@ async def _associations_of(call: Call, field: str) -> dict[str, list[records.Ass
 
 
 async def _accounts(call: Call, where: Where, assocs: bool = False, coords: bool = False) -> list[Any]:
-    below = await _associations_of(call, "account") if assocs else {}
-    below.pop("root", None)  # its own are never told
+    below = await _associations_of(call, "account", where) if assocs else {}
     return [
         _record(
             records.Account,
@@ -58,14 +67,23 @@ async def _accounts(call: Call, where: Where, assocs: bool = False, coords: bool
     ]
 
 
+async def _accounts_dumped(call: Call) -> list[Any]:
+    """In the dump the root account goes without its own associations, which every cluster has."""
+    found = await _accounts(call, {}, assocs=True, coords=True)
+    for account in found:
+        if account.name == "root":
+            account._associations = ()
+    return found
+
+
 async def _users(
     call: Call, where: Where, assocs: bool = False, coords: bool = False, wckeys: bool = False
 ) -> list[Any]:
-    below = await _associations_of(call, "user") if assocs else {}
+    below = await _associations_of(call, "user", where) if assocs else {}
     keys: dict[str, list[Any]] = {}
     if wckeys:
-        for row in await rows(call, "wckeys"):
-            keys.setdefault(row["user"], []).append(records.Wckey.from_wire(row))
+        for row in await rows(call, "wckeys", deleted_too(where)):
+            keys.setdefault(row["user"], []).append(_record(records.Wckey, row, _flags=row["flags"]))
     return [
         _record(
             records.User,
@@ -105,14 +123,14 @@ async def _clusters(call: Call, where: Where) -> list[Any]:
 def _listed(call: Call, kind: str, found: list[Any], function: str, source: str, empty: str = "") -> Reply:
     """The list; a warning when it is empty, as the daemon's own library gives it."""
     if not found:
-        call.warn(f"{function}({id(call):#x}) found nothing", source)
+        call.warn(f"{call.function(function)} found nothing", source)
         if empty:
             return call.reply(empty)
     return call.records(kind, found)
 
 
 def failed(call: Call, error: SlurmError, function: str, source: str, kind: str = "none") -> Reply:
-    call.slurm_error(error, f"{function}({id(call):#x}) failed", source)
+    call.slurm_error(error, f"{call.function(function)} failed", source)
     return call.failed() if kind == "none" else call.records(kind, ())
 
 
@@ -121,7 +139,9 @@ def failed(call: Call, error: SlurmError, function: str, source: str, kind: str 
 
 async def get_accounts(call: Call) -> Reply:
     asked = call.query()
-    where: Where = {"descriptions": tuple(asked["description"])} if asked.get("description") else {}
+    where = deleted_too(asked)
+    if asked.get("description"):
+        where["descriptions"] = tuple(asked["description"])
     try:
         found = await _accounts(
             call,
@@ -139,7 +159,7 @@ async def get_account(call: Call) -> Reply:
     try:
         found = await _accounts(
             call,
-            {"names": (call.path["account_name"],)},
+            {"names": (call.path["account_name"],), **deleted_too(asked)},
             assocs=bool(asked.get("with_assocs")),
             coords=bool(asked.get("with_coords")),
         )
@@ -150,21 +170,29 @@ async def get_account(call: Call) -> Reply:
 
 async def get_users(call: Call) -> Reply:
     asked = call.query()
-    where: Where = {}
+    where = deleted_too(asked)
     if asked.get("default_account"):
         where["default_accounts"] = tuple(asked["default_account"])
     if asked.get("admin_level"):
         where["admin_levels"] = (asked["admin_level"],)
     try:
+        keys = asked.get("default_wckey")
+        wanted = (
+            {row["name"] for row in await rows(call, "users", where) if row["default_wckey"] in keys} if keys else ()
+        )
         found = await _users(call, where, *(bool(asked.get(f"with_{name}")) for name in ("assocs", "coords", "wckeys")))
+        found = [one for one in found if not keys or one.name in wanted]
     except SlurmError as error:
         return failed(call, error, "slurmdb_users_get", "_dump_users")
+    if asked.get("without_defaults"):
+        for one in found:
+            one.default_account = one.default_wckey = ""
     return _listed(call, "users", found, "slurmdb_users_get", "_dump_users")
 
 
 async def get_user(call: Call) -> Reply:
     asked = call.query()
-    where = {"names": (call.path["name"],)}
+    where = {"names": (call.path["name"],), **deleted_too(asked)}
     try:
         found = await _users(call, where, *(bool(asked.get(f"with_{name}")) for name in ("assocs", "coords", "wckeys")))
     except SlurmError as error:
@@ -190,7 +218,7 @@ def assoc_where(asked: dict[str, Any]) -> Where:
         where["own_only"] = True
     if asked.get("Include sub acct information"):
         where["with_sub_accounts"] = True
-    return where
+    return where | deleted_too(asked)
 
 
 async def _found_associations(call: Call) -> list[Any]:
@@ -227,55 +255,73 @@ AMBIGUOUS = "Request matched more than one object to query. Request is limited t
 
 async def get_qos(call: Call) -> Reply:
     asked = call.query()
-    where: Where = {}
+    where = deleted_too(asked)
     for name, theirs in (("name", "names"), ("description", "descriptions")):
         if asked.get(name):
             where[theirs] = tuple(asked[name])
     if asked.get("id"):
         where["ids"] = tuple(int(word) for word in asked["id"] if word.isdecimal())
-    return await _qos(call, where)
+    return await _qos(call, where, asked.get("preempt_mode", ""))
 
 
 async def get_single_qos(call: Call) -> Reply:
-    call.query()
+    where = deleted_too(call.query())
     name = call.path["qos"]
-    return await _qos(call, {"ids": (int(name),)} if name.isdecimal() else {"names": (name,)})
+    return await _qos(call, where | ({"ids": (int(name),)} if name.isdecimal() else {"names": (name,)}))
 
 
-async def _qos(call: Call, where: Where) -> Reply:
+async def _qos(call: Call, where: Where, modes: str = "") -> Reply:
     try:
         await _learn(call)
         found = await _simple(call, "qos", records.Qos, where)
+        if modes:
+            wanted = set(modes.lower().split(","))
+            found = [one for one in found if wanted & set(one.preempt_mode.lower().split(","))]
     except SlurmError as error:
         return failed(call, error, "slurmdb_qos_get", "_op_handler_qos")
     return _listed(call, "qos", found, "slurmdb_qos_get", "_op_handler_qos")
 
 
 async def get_clusters(call: Call) -> Reply:
-    call.query()
+    asked = call.query()
     try:
-        found = await _clusters(call, {})
+        found = await _clusters(call, deleted_too(asked))
     except SlurmError as error:
         return failed(call, error, "slurmdb_clusters_get", "_dump_clusters")
     return _listed(call, "clusters", found, "slurmdb_clusters_get", "_dump_clusters")
 
 
 async def get_cluster(call: Call) -> Reply:
-    call.query()
+    asked = call.query()
     try:
-        found = await _clusters(call, {"names": (call.path["cluster_name"],)})
+        found = await _clusters(call, {"names": (call.path["cluster_name"],), **deleted_too(asked)})
+        found = [one for one in found if _is_such(one, asked)]
     except SlurmError as error:
         return failed(call, error, "slurmdb_clusters_get", "_dump_clusters")
     return _listed(call, "clusters", found, "slurmdb_clusters_get", "_dump_clusters")
 
 
+def _is_such(one: records.Cluster, asked: dict[str, Any]) -> bool:
+    versions = [int(word) for word in asked.get("rpc_version", ()) if word.isdecimal()]
+    kind = (asked.get("classification") or ("",))[0]
+    return (
+        (not asked.get("cluster") or one.name in asked["cluster"])
+        and (not asked.get("federation") or one.federation in asked["federation"])
+        and (not asked.get("rpc_version") or one.rpc_version in versions)
+        and (not kind or one.classification.upper() == kind.upper())
+        and set(asked.get("flags") or ()) <= set(one.flags)
+    )
+
+
 async def get_wckeys(call: Call) -> Reply:
     asked = call.query()
-    where: Where = {}
+    where = deleted_too(asked)
     for name, theirs in (("name", "names"), ("user", "users"), ("cluster", "clusters")):
         if asked.get(name):
             where[theirs] = tuple(asked[name])
-    return await _wckeys(call, where)
+    if asked.get("id"):
+        where["ids"] = tuple(int(word) for word in asked["id"] if word.isdecimal()) or (-1,)
+    return await _wckeys(call, where, bool(asked.get("only_defaults")))
 
 
 async def get_wckey(call: Call) -> Reply:
@@ -289,12 +335,12 @@ async def _all_wckeys(call: Call, where: Where) -> list[Any]:
         users = await rows(call, "users", {"names": (call.user,)})
         if not any(user["administrator_level"] in ("Operator", "Administrator") for user in users):
             raise SlurmError("ESLURM_ACCESS_DENIED")
-    return await _simple(call, "wckeys", records.Wckey, where)
+    return [_record(records.Wckey, row, _flags=row["flags"]) for row in await rows(call, "wckeys", where)]
 
 
-async def _wckeys(call: Call, where: Where) -> Reply:
+async def _wckeys(call: Call, where: Where, defaults: bool = False) -> Reply:
     try:
-        found = await _all_wckeys(call, where)
+        found = [one for one in await _all_wckeys(call, where) if one.is_default or not defaults]
     except SlurmError as error:
         return failed(call, error, "slurmdb_wckeys_get", "_dump_wckeys")
     return _listed(call, "wckeys", found, "slurmdb_wckeys_get", "_dump_wckeys")
@@ -314,31 +360,52 @@ async def post_tres(call: Call) -> Reply:
 
 
 async def get_instances(call: Call) -> Reply:
-    call.query()
+    asked = call.query()
     try:
-        found = await _simple(call, "instances", records.Instance)
+        nodes = frozenset(_expanded(asked.get("node_list", "")))
+        found = [one for one in await _simple(call, "instances", records.Instance) if _is_wanted(one, asked, nodes)]
     except SlurmError as error:
         return failed(call, error, "slurmdb_instances_get", "_dump_instance_cond")
     return _listed(call, "instances", found, "slurmdb_instances_get", "_dump_instance_cond", "none")
 
 
+def _is_wanted(one: records.Instance, asked: dict[str, Any], nodes: frozenset[str]) -> bool:
+    since, until = asked.get("time_start", 0), asked.get("time_end", 0)
+    return (
+        all(not asked.get(name) or getattr(one, name) in asked[name] for name in _INSTANCE_WORDS)
+        and (not nodes or one.node_name in nodes)
+        and (not since or not one.time_end or one.time_end >= since)
+        and (not until or one.time_start <= until)
+    )
+
+
+_INSTANCE_WORDS = ("cluster", "extra", "instance_id", "instance_type")
+
+
 async def get_config(call: Call) -> Reply:
-    source = "_dump"
+    function = ""
+    found: dict[str, Any] = {}
     try:
-        clusters = await _clusters(call, {})
-        found: dict[str, Any] = {
-            "clusters": clusters,
-            "tres": await _tres(call),
-            "accounts": await _accounts(call, {}, assocs=True, coords=True),
-            "users": await _users(call, {}, assocs=True, coords=True),
-            "qos": await _simple(call, "qos", records.Qos),
-            "wckeys": await _all_wckeys(call, {}),
-            "associations": await _simple(call, "associations", records.Association),
-            "instances": await _simple(call, "instances", records.Instance),
-        }
+        for kind, name, load in _CONFIG:
+            function = name
+            found[kind] = await load(call)
     except SlurmError as error:
-        return failed(call, error, "slurmdb_config_get", source)
+        call.slurm_error(error, f"{call.function(function).removesuffix('()')} failed", "_dump")
+        return call.failed()
     return call.reply("config", **found)
+
+
+#: what the document holds, the function of Slurm's library that errors are told of, and where it comes from
+_CONFIG: tuple[tuple[str, str, Callable[[Call], Awaitable[list[Any]]]], ...] = (
+    ("clusters", "slurmdb_clusters_get", lambda call: _clusters(call, {})),
+    ("tres", "slurmdb_tres_get", _tres),
+    ("accounts", "slurmdb_accounts_get", _accounts_dumped),
+    ("users", "slurmdb_users_get", lambda call: _users(call, {}, assocs=True, coords=True)),
+    ("qos", "slurmdb_qos_get", lambda call: _simple(call, "qos", records.Qos)),
+    ("wckeys", "slurmdb_wckeys_get", lambda call: _all_wckeys(call, {})),
+    ("associations", "slurmdb_associations_get", lambda call: _simple(call, "associations", records.Association)),
+    ("instances", "slurmdb_instances_get", lambda call: _simple(call, "instances", records.Instance)),
+)
 
 
 # ---- jobs
@@ -347,6 +414,18 @@ _JOB_WORDS = {
     "account": "accounts", "cluster": "clusters", "constraints": "constraints", "job_name": "names",
     "partition": "partitions", "qos": "qos", "reason": "reasons", "reservation": "reservations", "wckey": "wckeys",
 }  # fmt: skip
+
+
+#: filter by how a job was started -> the flag that it has then
+_JOB_FLAGS = {
+    "scheduled_on_submit": "STARTED_ON_SUBMIT",
+    "scheduled_by_main": "STARTED_ON_SCHEDULE",
+    "scheduled_by_backfill": "STARTED_ON_BACKFILL",
+    "job_started": "START_RECEIVED",
+}
+_JOB_RANGES = {"cpus": "cpus", "nodes": "node_counts", "timelimit": "time_limits"}
+#: what slurmdbd does not know of a job
+_UNKNOWN_FILTERS = ("job_altered",)
 
 
 def _job_id(text: str) -> tuple[int, int | None, int | None] | None:
@@ -366,9 +445,16 @@ async def get_job(call: Call) -> Reply:
 
 async def get_jobs(call: Call) -> Reply:
     asked = call.query("op_handler_jobs", "query parameters")
+    for name in _UNKNOWN_FILTERS:
+        if asked.get(name):
+            call.refuse(f'Filter "{name}" is not supported', "op_handler_jobs")
     where: Where = {theirs: tuple(asked[name]) for name, theirs in _JOB_WORDS.items() if asked.get(name)}
     if asked.get("users"):
-        where["users"] = tuple(_user_ids(asked["users"]))
+        where["users"] = tuple(_ids(asked["users"], "pwd"))
+    if asked.get("groups"):
+        where["groups"] = tuple(_ids(asked["groups"], "grp"))
+    if asked.get("whole_hetjob"):
+        where["whole_hetjob"] = True
     if asked.get("association"):
         where["associations"] = tuple(int(word) for word in asked["association"] if word.isdecimal())
     if asked.get("step"):
@@ -385,20 +471,79 @@ async def get_jobs(call: Call) -> Reply:
         where["end"] = asked["end_time"]
     elif asked.get("state"):
         where["end"] = where.get("start", now)  # as with sacct, a state is that of one moment unless an end is given
+    elif "jobs" not in where:
+        where["end"] = now + 1  # what may not start before another day is not told of
     if asked.get("skip_steps"):
         where["allocations"] = True
+    if asked.get("show_duplicates"):
+        where["duplicates"] = True
+    flags = tuple(flag for word, flag in _JOB_FLAGS.items() if asked.get(word))
+    if flags:
+        where["flags"] = flags
+    for name, theirs in _JOB_RANGES.items():
+        low, high = asked.get(f"{name}_min"), asked.get(f"{name}_max")
+        if low is not None or high is not None:
+            where[theirs] = (low, high)
+    try:
+        where = await _narrowed(call, asked, where)
+    except hostlist.HostlistError:
+        call.refuse(f"Unable to read the host list {asked['node']}", "op_handler_jobs")
+    except SlurmError as error:
+        return failed(call, error, "slurmdb_jobs_get", "_dump_jobs", "slurmdb_jobs")
     return await _jobs(call, where)
 
 
-def _user_ids(names: tuple[str, ...]) -> list[int]:
+async def _narrowed(call: Call, asked: dict[str, Any], where: Where) -> Where:
+    """With the jobs by their numbers in the database, where something is asked of them that SQL cannot tell."""
+    node, code = asked.get("node"), asked.get("exit_code")
+    reserved = [int(word) for word in asked.get("reservation_id", ()) if word.isdecimal()]
+    since, until = asked.get("submit_time", 0), 0
+    if asked.get("usage_time_as_submit_time"):
+        since, until = where.get("start", 0), where.get("end", 0)
+    if not node and code is None and not asked.get("reservation_id") and not since and not until:
+        return where
+    if since or until:
+        where = {name: value for name, value in where.items() if name not in ("start", "end")}
+    wanted = frozenset(hostlist.expand(node)) if node else frozenset()
+    args = {"what": "jobs", "fields": _NARROWING, "where": where}
+    found = []
+    async for part in call.slurmdbd.stream("query", args):
+        for index, nodes, status, reservation, submitted in part.get("rows", ()):
+            if (
+                (not asked.get("reservation_id") or reservation in reserved)
+                and (not wanted or not wanted.isdisjoint(_expanded(nodes)))
+                and (code is None or (status is not None and status & 0x7F == 0 and status >> 8 == code))
+                and submitted >= since
+                and (not until or submitted <= until)
+            ):
+                found.append(index)
+    return {**where, "db_indexes": tuple(found) or (-1,)}
+
+
+_NARROWING = ("db_index", "nodes", "exit_code", "reservation_id", "submit_time")
+
+
+def _expanded(nodes: str) -> list[str]:
+    try:
+        return hostlist.expand(nodes) if nodes else []
+    except hostlist.HostlistError:
+        return [nodes]
+
+
+def _ids(names: tuple[str, ...], database: str) -> list[int]:
+    """Numbers of users ("pwd") or groups ("grp"); -1, which nothing has, for those that the system does not know."""
+    import grp
     import pwd
 
     found = []
     for name in names:
         try:
-            found.append(int(name) if name.isdecimal() else pwd.getpwnam(name).pw_uid)
-        except KeyError:
-            found.append(-1)  # somebody who has no jobs
+            if name.isdecimal():
+                found.append(int(name))
+            else:
+                found.append(pwd.getpwnam(name).pw_uid if database == "pwd" else grp.getgrnam(name).gr_gid)
+        except (KeyError, ValueError):  # a NUL is no part of a name
+            found.append(-1)
     return found
 
 
@@ -410,54 +555,3 @@ async def _jobs(call: Call, where: Where) -> Reply:
     if isinstance(reply.content, bytes) and b'"jobs": []' in reply.content[:40]:
         return _listed(call, "slurmdb_jobs", [], "slurmdb_jobs_get", "_dump_jobs")
     return reply
-
-
-# ---- slurmdbd itself
-
-
-async def get_ping(call: Call) -> Reply:
-    began = time.monotonic()
-    try:
-        await call.slurmdbd.call("ping", {}, timeout=float(call.daemons.conf.MessageTimeout or 10))
-        up = True
-    except SlurmError:
-        up = False
-    host = str(call.daemons.conf.AccountingStorageHost or "localhost")
-    latency = int((time.monotonic() - began) * 1_000_000)
-    ping = {"hostname": host, "responding": up, "latency": latency, "primary": True}
-    return call.reply("slurmdb_pings", pings=(ping,))
-
-
-#: what slurmdbd calls its methods -> what the document calls them
-_PERIODS = {"hour": "hourly", "day": "daily", "month": "monthly", "hourly": "hourly", "daily": "daily"}
-
-
-def statistics(answer: dict[str, Any]) -> dict[str, Any]:
-    """slurmdbd's counters as the document's dictionary."""
-    rollups: dict[str, int] = {}
-    for period, row in answer.get("roll_ups", {}).items():
-        name = _PERIODS.get(period, "monthly")
-        for key, value in zip(("last_run", "count", "last", "max", "time"), row, strict=False):
-            rollups[f"{name}_{key}"] = value
-
-    def entries(key: str, rows: Any) -> tuple[dict[str, Any], ...]:
-        return tuple(
-            {key: name, "count": count, "average": spent // max(1, count), "total": spent}
-            for name, count, spent in rows
-        )
-
-    return {
-        "time_start": answer.get("since", 0),
-        "rollups": rollups,
-        "rpcs": entries("rpc", answer.get("methods", ())),
-        "users": entries("user", answer.get("users", ())),
-    }
-
-
-async def get_diag(call: Call) -> Reply:
-    try:
-        answer = await call.slurmdbd.call("stats", {})
-    except SlurmError as error:
-        call.slurm_error(error, "stats query failed", "slurmdb_get_stats")
-        return call.reply("slurmdb_diag_denied")
-    return call.reply("slurmdb_diag", statistics=statistics(answer))

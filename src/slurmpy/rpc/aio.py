@@ -47,6 +47,12 @@ class AsyncClient(asyncio.Protocol):
     def connected(self) -> bool:
         return self._transport is not None and self._greeted
 
+    @property
+    def busy(self) -> bool:
+        """Whether somebody waits for an answer of it."""
+        connecting = self._connecting is not None and not self._connecting.done()
+        return connecting or bool(self._waiting) or bool(self._streams)
+
     async def connect(self) -> None:
         """Raises SlurmError (…CONNECTION_ERROR) if nobody answers."""
         if self.connected:

@@ -103,7 +103,7 @@ class Client:
         if secret is not None:
             self._seal = Seal(secret, reply["nonce"], is_server=False)
 
-    def _welcome(self, data: bytes) -> dict[str, Any]:
+    def _welcome(self, data: bytes | memoryview) -> dict[str, Any]:
         message = codec.expect(codec.unpack(data), codec.HELLO, codec.ERROR)
         if message[0] == codec.ERROR:
             self.close()
@@ -114,7 +114,7 @@ class Client:
 
     # -- frames --------------------------------------------------------------------------------------------------
 
-    def _read_frame(self, limit: int = codec.MAX_REPLY) -> bytes:
+    def _read_frame(self, limit: int = codec.MAX_REPLY) -> bytes | memoryview:
         assert self._socket is not None
         buffer = self._buffer
         try:
@@ -128,14 +128,16 @@ class Client:
                 raise SlurmError("SLURM_COMMUNICATIONS_RECEIVE_ERROR", "oversized message")
             end = size + 4
             if len(buffer) < end:
-                pieces, have = [buffer], len(buffer)
+                whole, have = bytearray(end), len(buffer)
+                whole[:have] = buffer
+                room = memoryview(whole)
                 while have < end:
-                    more = self._socket.recv(min(1 << 20, max(262144, end - have)))
-                    if not more:
+                    more_bytes = self._socket.recv_into(room[have:])
+                    if not more_bytes:
                         raise ConnectionResetError(104, "Connection reset by peer")
-                    pieces.append(more)
-                    have += len(more)
-                buffer = b"".join(pieces)
+                    have += more_bytes
+                self._buffer = b""
+                return self._seal.open(room[4:]) if self._seal else room[4:]
         except TimeoutError as error:
             self.close()
             raise SlurmError("SLURM_COMMUNICATIONS_RECEIVE_ERROR", "Socket timed out on send/recv operation") from error

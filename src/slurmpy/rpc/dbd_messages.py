@@ -310,6 +310,7 @@ METHODS: dict[str, str] = {
     "stats": "admin",
     "usage": "any",
     "job_sizes": "any",
+    "roll_up": "operator",
     "clear_stats": "admin",
     # changing
     "add_accounts": "any",
@@ -335,6 +336,10 @@ METHODS: dict[str, str] = {
     "delete_wckeys": "operator",
     "modify_jobs": "any",
     "fix_runaway_jobs": "operator",
+    "change_together": "any",  # each change within demands what it does by itself
+    # old records
+    "archive_dump": "admin",
+    "archive_load": "admin",
     # books of another slurmdbd
     "import_associations": "admin",
     "import_jobs": "admin",

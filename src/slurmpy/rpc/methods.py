@@ -2,7 +2,7 @@
 
 Roles: ``any`` (whoever is known), ``operator``, ``admin`` (AdminLevel in the accounts, root and SlurmUser always),
 ``slurm`` (root or SlurmUser) and ``node`` (root or SlurmUser too: the daemons themselves). What depends on the object,
-such as the owner of a job, is checked by the handler as well.
+such as the owner of a job, is checked after that (`slurmpy.controller.permissions`, `slurmpy.node.service`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ REFUSALS: dict[str, tuple[str, str | None]] = {
     **dict.fromkeys(("shutdown", "reconfigure", "takeover"), _NOT_ADMIN),
     **dict.fromkeys(("update_node", "create_node", "delete_node"), _NOT_ADMIN),
     **dict.fromkeys(("create_partition", "update_partition", "delete_partition"), _NOT_ADMIN),
-    **dict.fromkeys(("set_debug_level", "set_debug_flags", "set_schedlog_level"), _NOT_PERMITTED),
+    **dict.fromkeys(
+        ("set_debug_level", "set_debug_flags", "set_schedlog_level", "set_fs_dampening_factor", "reboot_nodes"),
+        _NOT_PERMITTED,
+    ),
 }
 
 #: methods that every daemon has
@@ -24,6 +27,8 @@ COMMON: dict[str, str] = {"ping": ANY, "shutdown": SLURM, "reconfigure": SLURM, 
 
 SLURMCTLD: dict[str, str] = {
     **COMMON,
+    "shutdown": ADMIN,
+    "reconfigure": ADMIN,
     # reading
     "query": ANY,
     "dump": ANY,
@@ -51,7 +56,6 @@ SLURMCTLD: dict[str, str] = {
     "requeue": ANY,
     "top_job": ANY,
     "notify_job": ANY,
-    "sbcast_credential": ANY,
     "crontab": ANY,
     "update_crontab": ANY,
     "delete_crontab": ANY,
@@ -66,13 +70,13 @@ SLURMCTLD: dict[str, str] = {
     "create_reservation": ANY,
     "update_reservation": ANY,
     "delete_reservation": ANY,
-    "reboot_nodes": OPERATOR,
-    "takeover": SLURM,
+    "reboot_nodes": ADMIN,
+    "takeover": ADMIN,
     "set_debug_level": ADMIN,
     "set_debug_flags": ADMIN,
     "set_schedlog_level": ADMIN,
     "reset_stats": OPERATOR,
-    "reset_usage": OPERATOR,
+    "reset_usage": ADMIN,
     "set_fs_dampening_factor": ADMIN,
     # from the nodes
     "register_node": NODE,
@@ -80,8 +84,6 @@ SLURMCTLD: dict[str, str] = {
     "complete_batch_job": NODE,
     "step_complete": NODE,
     "epilog_complete": NODE,
-    # from slurmdbd
-    "assoc_update": SLURM,
 }
 
 SLURMD: dict[str, str] = {
@@ -95,12 +97,8 @@ SLURMD: dict[str, str] = {
     "many": SLURM,
     "suspend_job": SLURM,
     "resume_job": SLURM,
-    "reattach": ANY,
     "step_stat": ANY,
-    "step_layout": ANY,
     "list_pids": ANY,
     "notify_job": SLURM,
     "node_status": ANY,
-    "file_bcast": ANY,
-    "reboot": SLURM,
 }

@@ -192,9 +192,7 @@ class Connection(asyncio.Protocol):
             body = bytes(memoryview(buffer)[4 : size + 4])
             del buffer[: size + 4]
             try:
-                if self._seal:
-                    body = self._seal.open(body)
-                self._message(codec.unpack(body))
+                self._message(codec.unpack(self._seal.open(body) if self._seal else body))
             except SlurmError as error:
                 self._drop(error.message)
                 return
@@ -218,6 +216,13 @@ class Connection(asyncio.Protocol):
         if self._seal:
             body = self._seal.seal(body)
         self._transport.write(codec.LENGTH.pack(len(body)) + body)
+
+    def _send_part(self, number: int, part: Any) -> None:
+        if type(part) is not bytes or self._seal or self._transport is None:
+            self._send((codec.PART, number, part))
+            return
+        self._transport.write(codec.head_of_part(number, len(part)))
+        self._transport.write(part)
 
     def _error(self, number: int, error: SlurmError) -> None:
         self._send((codec.ERROR, number, error.number, error.message, error.data))
@@ -301,7 +306,7 @@ class Connection(asyncio.Protocol):
             if isinstance(result, AsyncIterator):
                 try:
                     async for part in result:
-                        self._send((codec.PART, number, part))
+                        self._send_part(number, part)
                         if self._writable is not None:
                             await self._writable.wait()
                         if self._transport is None:
@@ -322,7 +327,7 @@ class Connection(asyncio.Protocol):
         if isinstance(error, SlurmError):
             self._error(number, error)
             return
-        if isinstance(error, (KeyError, TypeError, ValueError, AttributeError)):
+        if isinstance(error, (KeyError, TypeError, ValueError, AttributeError, OverflowError)):
             trace = error.__traceback__
             while trace is not None and trace.tb_next is not None:
                 trace = trace.tb_next

@@ -62,3 +62,8 @@ def add_column(table: str, text: str, default: str | None = None) -> None:
         if default is not None:
             made.server_default = sa.DefaultClause(sa.text(default))
         op.add_column(table, made)
+
+
+def drop_table(name: str) -> None:
+    if sa.inspect(op.get_bind()).has_table(name):
+        op.drop_table(name)

@@ -173,7 +173,7 @@ def daemon_options() -> dict[str, list[tuple[str, str, str]]]:
         names, _, argument = head.partition(" ")
         accounting.append((names, argument, text.strip()))
     found = {"slurmctld": controller, "slurmd": node, "slurmdbd": accounting}
-    from ...rest import main as slurmrestd
+    from ...rest import options as slurmrestd
 
     found["slurmrestd"] = [
         (", ".join(word for word in (f"-{letter}" if letter else "", f"--{long}" if long else "") if word), value, text)
@@ -185,9 +185,10 @@ def daemon_options() -> dict[str, list[tuple[str, str, str]]]:
 def daemon_variables(name: str) -> list[tuple[str, str]]:
     if name != "slurmrestd":
         return []
-    from ...rest import main as slurmrestd
+    from ...rest import options as slurmrestd
 
-    return [(variable, f"As {option}.") for variable, option in slurmrestd.ENVIRONMENT.items()]
+    found = {variable: f"As {option}." for variable, option in slurmrestd.ENVIRONMENT.items()} | slurmrestd.VARIABLES
+    return sorted(found.items())
 
 
 def daemon_page(name: str, rows: list[tuple[str, str, str]]) -> str:

@@ -4,7 +4,6 @@ uses."""
 from __future__ import annotations
 
 SLURM_CONF = {
-    "AccountingStorageBackupHost": "Host of a second slurmdbd, asked when the first does not answer.",
     "AccountingStorageEnforce": "What submissions must satisfy: associations, limits, qos, safe, wckeys, all, none; "
     "joined by commas.",
     "AccountingStorageHost": "Host of slurmdbd.",
@@ -13,7 +12,9 @@ SLURM_CONF = {
     "license/NAME.",
     "AccountingStorageType": "accounting_storage/slurmdbd to account through slurmdbd; nothing is accounted otherwise.",
     "AccountingStoreFlags": "What else of a job slurmdbd keeps: job_comment, job_script, job_env, job_extra.",
-    "AuthAltParameters": "jwt_key=FILE: the key that tokens are signed with; jwks=FILE: public keys of another issuer.",
+    "AuthAltParameters": "jwt_key=FILE: the key that tokens are signed with; jwks=FILE: public keys of another "
+    "issuer (RS256, ES256, EdDSA); userclaimfield=CLAIM; audience=NAME; disable_token_creation; "
+    "max_token_lifespan=SECONDS.",
     "AuthAltTypes": "auth/jwt: clients may also show a token (SLURM_JWT).",
     "AuthInfo": "socket=PATH of munged, ttl=SECONDS of signed messages, use_client_ids.",
     "AuthType": "How daemons and commands on other hosts prove who they are: auth/slurm (a key file that the hosts "
@@ -43,7 +44,8 @@ SLURM_CONF = {
     "JobAcctGatherFrequency": "How often the use of a job is measured: seconds, or task=SECONDS; 0: only at its end.",
     "JobAcctGatherParams": "UsePss (memory as the proportional share), NoShared (without shared memory), "
     "OverMemoryKill (a step that is measured to use more than its memory is ended), DisableGPUAcct.",
-    "JobAcctGatherType": "jobacct_gather/linux or jobacct_gather/cgroup measure processes; none does not.",
+    "JobAcctGatherType": "jobacct_gather/linux measures processes, from /proc, and so does "
+    "jobacct_gather/cgroup here; none does not.",
     "JobDefaults": "DefCpuPerGPU=N and DefMemPerGPU=MiB for jobs that say nothing of it.",
     "JobFileAppend": "1: append to output files when a job is requeued; 0: overwrite them.",
     "JobRequeue": "1: batch jobs may be requeued unless they say --no-requeue; 0: only with --requeue.",
@@ -207,19 +209,57 @@ GRES_CONF = {
 }
 
 SLURMDBD_CONF = {
+    "ArchiveDir": "Directory, of slurmdbd's host, for files of what is archived: CLUSTER_OBJECT_archive_BEGIN_END, of "
+    "at most 50000 records each, with .2, .3 and so on behind it where a file has that name already. sacctmgr archive "
+    "load reads them back. They are in a form of slurmpy's own (lines of JSON), and only SlurmUser may read them.",
+    "ArchiveScript": "A program, by its absolute path, that archives in place of the files: it is run before anything "
+    "is purged, and if it ends with another code than 0 nothing is. Its environment has SLURM_ARCHIVE_EVENTS, _JOBS, "
+    "_RESVS, _STEPS, _SUSPEND, _TXN and _USAGE (1 if they are to be archived, else 0), and SLURM_ARCHIVE_LAST_EVENT, "
+    "_JOB, _RESV, _STEP, _SUSPEND, _TXN and _USAGE: the last second (since 1970) at which what is purged ended.",
+    "DisableArchiveCommands": "Refuse sacctmgr archive dump and load.",
+    **{
+        f"Archive{name}": f"Write {what} to files before they are purged."
+        for name, what in (
+            ("Events", "events"),
+            ("Jobs", "jobs, with their steps, scripts and environments,"),
+            ("Resvs", "reservations"),
+            ("Steps", "steps"),
+            ("Suspend", "stretches of suspension"),
+            ("TXN", "transactions"),
+            ("Usage", "usage"),
+        )
+    },
     "AuthAltParameters": "As in slurm.conf.",
     "AuthAltTypes": "As in slurm.conf.",
     "AuthInfo": "As in slurm.conf.",
     "AuthType": "As in slurm.conf.",
     "CommunicationParameters": "As in slurm.conf.",
     "DbdAddr": "Address to listen on, if it is not DbdHost's.",
+    "DbdBackupHost": "Host of a second slurmdbd. With it, a slurmdbd whose database another one has stands by until "
+    "that one has ended, instead of ending itself; slurmctld and commands do not look for it by themselves.",
     "DbdHost": "Host of slurmdbd.",
     "DbdPort": "slurmdbd's port.",
     "DebugLevel": "How much slurmdbd logs.",
+    "DisableCoordDBD": "Coordinators of accounts may change nothing.",
     "LogFile": "slurmdbd's log.",
     "MessageTimeout": "Seconds to wait for an answer.",
     "PidFile": "File with slurmdbd's process number.",
     "PrivateData": "As in slurm.conf: accounts, events, jobs, reservations, usage, users.",
+    **{
+        f"Purge{name}After": f"{what} are removed from the database this long after they {ended}: a number of months, "
+        "or a number with hours or days behind it; at the start of each such unit, local time. They stay by default."
+        for name, what, ended in (
+            ("Event", "Events", "ended"),
+            ("Job", "Jobs, with their steps, scripts and environments,", "ended"),
+            ("JobEnv", "Environments of jobs", "ended"),
+            ("JobScript", "Scripts of jobs", "ended"),
+            ("Resv", "Reservations", "ended"),
+            ("Step", "Steps of jobs that are over", "ended"),
+            ("Suspend", "Stretches of suspension of jobs that are over (the jobs keep the sum)", "ended"),
+            ("TXN", "Transactions", "took place"),
+            ("Usage", "Usage by the hour, the day and the month", "began"),
+        )
+    },
     "SlurmUser": "The user slurmdbd runs as.",
     "StorageBackupHost": "A second host of the database, asked when StorageHost does not answer.",
     "StorageParameters": "How the connection to the server is encrypted, by commas: SSL_CA=FILE, SSL_CERT=FILE,"

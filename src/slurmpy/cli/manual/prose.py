@@ -33,8 +33,8 @@ configuration again.""",
     "slurmdbd": """Keeps the accounts of a cluster in a database: users, associations, QOS, jobs and steps. Without
     another configuration the database is an SQLite file.""",
     "slurmrestd": """Answers HTTP requests about jobs, nodes, accounts and the rest of a cluster, and changes them,
-by the OpenAPI document that it serves at /openapi/v3. It listens on a unix socket or a port and keeps nothing
-itself.""",
+by the OpenAPI document that it serves at /openapi/v3; a browser shows it at /docs. It listens on a unix socket
+or a port and keeps nothing itself.""",
 }
 
 #: what each daemon reads

@@ -170,8 +170,12 @@ def nodes(value: str | None, at: Reading) -> tuple[int, int, str]:
     return least, most, ""
 
 
+#: counts that one value may list: no cluster has as many nodes, and a span of millions would take the memory of all
+MOST_COUNTS = 100_000
+
+
 def node_counts(word: str) -> list[int]:
-    """The sorted counts that ``1,3,5-9:2`` admits; empty if it is malformed."""
+    """The sorted counts that ``1,3,5-9:2`` admits; empty if it is malformed, or lists more than `MOST_COUNTS`."""
     found: set[int] = set()
     try:
         for part in word.split(","):
@@ -182,8 +186,11 @@ def node_counts(word: str) -> list[int]:
             else:
                 # the upper end of a span with a step does not count itself, as in Slurm
                 end = scaled(high, word) + (0 if step else 1)
-                found.update(range(scaled(low, word), end, int(step or 1)))
-    except (Bad, ValueError):
+                span_counts = range(scaled(low, word), end, int(step or 1))
+                if len(span_counts) + len(found) > MOST_COUNTS:
+                    return []
+                found.update(span_counts)
+    except (Bad, ValueError, OverflowError):
         return []
     return sorted(found)
 

@@ -345,11 +345,13 @@ class Resource(Record):
     last_consumed: int = 0
     flags: tuple[str, ...] = ()
     clusters: tuple[tuple[str, int], ...] = ()
+    creation_time: int = 0
 
 
 class Federation(Record):
     name: str = ""
     flags: tuple[str, ...] = ()
+    creation_time: int = 0
 
 
 class Transaction(Record):

@@ -8,6 +8,29 @@ if TYPE_CHECKING:
 
 #: «Without limit», in any unit (minutes, nodes, CPUs): Slurm's own 32-bit INFINITE. «Not set» (NO_VAL) is ``None``.
 INFINITE = 0xFFFFFFFF
+#: greater numbers are refused: seconds and bytes that are made of them must still fit into 64 bits
+HUGE = 1 << 53
+_TYPES: dict[str, Any] = {
+    "int": int, "str": str, "bool": bool, "float": (int, float), "tuple": (tuple, list), "dict": dict,
+}  # fmt: skip
+_INSIDE = {"tuple[str, ...]": str, "tuple[int, ...]": int, "dict[str, int]": int}
+
+
+def _fits(annotation: str, value: Any) -> bool:
+    """Whether a field with that annotation may hold `value`."""
+    text = annotation.removesuffix(" | None")
+    if value is None:
+        return text != annotation
+    if not isinstance(value, _TYPES.get(text.partition("[")[0], object)):
+        return False
+    inside = _INSIDE.get(text)
+    if isinstance(value, str):
+        return "\0" not in value
+    if inside is None:
+        return not isinstance(value, int) or -HUGE <= value <= HUGE
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and isinstance(one, inside) for name, one in value.items())
+    return all(isinstance(one, inside) and not (isinstance(one, str) and "\0" in one) for one in value)
 
 
 class Record:
@@ -40,6 +63,30 @@ class Record:
             cls._known_fields = known  # type: ignore[attr-defined]
         record.__dict__.update((k, v) for k, v in values.items() if k in known)
         return record
+
+    @classmethod
+    def received(cls, values: dict[str, Any]) -> Self:
+        """`from_wire` of what somebody sent who may be anybody. Raises TypeError as `check_types` does."""
+        record = cls.from_wire(values)
+        cls.check_types(record.__dict__)
+        return record
+
+    @classmethod
+    def check_types(cls, values: dict[str, Any]) -> None:
+        """Raises TypeError if a field of this record does not hold what its annotation says: a number that is too
+        great for any of Slurm's, or a text with a NUL, which no program can be handed. Names that are no fields are let
+        through."""
+        written = cls.__dict__.get("_written")
+        if written is None:
+            written = {
+                name: text
+                for one in reversed(cls.__mro__)
+                for name, text in vars(one).get("__annotations__", {}).items()
+            }
+            cls._written = written  # type: ignore[attr-defined]
+        for name, value in values.items():
+            if name in written and not _fits(written[name], value):
+                raise TypeError(f"{name} cannot be {type(value).__name__}")
 
     def to_wire(self) -> dict[str, Any]:
         """What differs from the defaults, by field name, as msgpack and JSON can carry it."""

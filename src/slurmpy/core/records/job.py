@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from .base import INFINITE, Record
 
+#: a time that never comes
+NOT_YET = 1 << 53
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -190,7 +193,7 @@ class StepInfo(Record):
     tasks_per_node: tuple[int, ...] = ()
     start_time: int = 0
     run_time: int = 0  # seconds before `resume_time`, if it was suspended
-    resume_time: int = 0
+    resume_time: int = 0  # NOT_YET while it is suspended
     time_limit: int = INFINITE
     network: str = ""
     reserved_ports: str = ""
