@@ -103,11 +103,14 @@ def test_jobs_of_every_kind_while_slurmdbd_and_its_server_die(own_pocket, server
     until(states, lambda found: found["RUNNING"] == len(running), 60)
     for job in paused:
         pocket.ok("scontrol", "suspend", job)
+    suspended = time.time()
     harm(pocket, server, chance)
     for group, command in ((again, ("scontrol", "requeue")), (never + cancelled, ("scancel",))):
         for job in group:
             pocket.ok(*command, job)
         harm(pocket, server, chance)
+    # the books count whole seconds, and a quick machine is here within the first
+    until(lambda: time.time() - suspended, lambda passed: passed > 1.5, 10)
     for job in paused:
         pocket.ok("scontrol", "resume", job)
     (pocket.home / "go").touch()
