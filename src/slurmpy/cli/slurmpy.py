@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
 import click
 
@@ -201,6 +203,107 @@ def import_slurmdbd(files: tuple[str, ...], cluster: str, delimiter: str, dry_ru
         sys.exit(stop.code)
     except SlurmError as error:
         raise Fault(error.message) from error
+
+
+@cli.group()
+def bundle() -> None:
+    """Make containers' bundles of images, and look after them.
+
+    'srun --container REFERENCE' makes a bundle of an image when it first meets it; these commands do it ahead, show
+    what is there, and remove it. Bundles are kept per user, once for each image, whatever it is called.
+
+    \b
+    A REFERENCE is one of
+      oci:DIR[:TAG]              an OCI image layout (skopeo, umoci, buildah)
+      oci-archive:FILE[:TAG]     the same in a tar file
+      docker-archive:FILE[:NAME] what docker save and podman save write
+      docker://HOST/NAME[:TAG]   an image of a registry, which skopeo fetches
+      DIR                        a root file system, as debootstrap makes it
+
+    \b
+    For example
+      podman save alpine > alpine.tar
+      slurmpy bundle create --name alpine docker-archive:alpine.tar
+      srun --container $(slurmpy bundle path alpine) cat /etc/os-release
+    """
+
+
+@bundle.command("create")
+@click.argument("reference")
+@click.option(
+    "--name", metavar="NAME", default="", help="Call the bundle so; a bundle that was called so loses the name."
+)
+@click.option(
+    "--fetch", is_flag=True, help="Ask the registry again, for an image of docker:// that was fetched before."
+)
+def bundle_create(reference: str, name: str, fetch: bool) -> None:
+    """Make a bundle of REFERENCE, if it is not there yet, and print its path.
+
+    The layers are checked by their digests and unpacked once; whoever asks for the same image meanwhile waits for that.
+    root keeps owners, device files and set-user-id bits of an image, anybody else owns all of it himself.
+    """
+    from . import bundle as bundles
+
+    with _image_errors():
+        click.echo(bundles.create(reference, name, fetch))
+
+
+@bundle.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print all that is known, as JSON.")
+def bundle_list(as_json: bool) -> None:
+    """List the bundles, the one that was used last first."""
+    from . import bundle as bundles
+
+    with _image_errors():
+        click.echo(bundles.listing(as_json), nl=False)
+
+
+@bundle.command("path")
+@click.argument("bundle", metavar="BUNDLE")
+def bundle_path(bundle: str) -> None:
+    """Print the path of a bundle, which is named as for 'slurmpy bundle remove'."""
+    from . import bundle as bundles
+
+    with _image_errors():
+        click.echo(bundles.path(bundle))
+
+
+@bundle.command("remove")
+@click.argument("names", nargs=-1, required=True, metavar="BUNDLE...")
+def bundle_remove(names: tuple[str, ...]) -> None:
+    """Remove bundles, but none that is in use.
+
+    A BUNDLE is its name, its path, the begin of its key (four digits or more), or the reference it was made of.
+    """
+    from . import bundle as bundles
+
+    with _image_errors():
+        click.echo(bundles.remove(names), nl=False)
+
+
+@bundle.command("gc")
+@click.option(
+    "--max-size", metavar="SIZE", help="Remove those not used for longest until the rest is at most so much, as 20G."
+)
+@click.option("--max-age", metavar="AGE", help="Remove what was not used for so long, as 12h, 30d or 2w.")
+def bundle_gc(max_size: str | None, max_age: str | None) -> None:
+    """Remove what killed processes left, and bundles by size and age; never what is in use."""
+    from . import bundle as bundles
+
+    with _image_errors():
+        click.echo(bundles.collect(max_size, max_age), nl=False)
+
+
+@contextlib.contextmanager
+def _image_errors() -> Iterator[None]:
+    from slurmpy.image.errors import ImageError
+
+    try:
+        yield
+    except (ImageError, ValueError) as error:
+        raise Fault(str(error)) from error
+    except OSError as error:
+        raise Fault(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from .roff import Page, bold, escape, italic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from ..command import Command, Option
@@ -125,6 +125,7 @@ def environment(page: Page, command: Command) -> None:
 def slurmpy_page() -> str:
     import click
 
+    from ...image import limits
     from ..slurmpy import cli
 
     page = Page("slurmpy", 1, prose.SUMMARY["slurmpy"])
@@ -133,11 +134,9 @@ def slurmpy_page() -> str:
     page.section("Description")
     page.text(paragraphs(cli.help))
     page.section("Commands")
-    for name, command in sorted(cli.commands.items()):
-        if command.hidden:
-            continue
+    for name, command in commands(cli):
         page.subsection(name)
-        page.text(paragraphs(command.help))
+        page.prose(command.help or "")
         for parameter in command.params:
             if isinstance(parameter, click.Option) and not parameter.hidden:
                 heads = ", ".join(bold(word) for word in parameter.opts)
@@ -145,8 +144,19 @@ def slurmpy_page() -> str:
                 page.item(heads + value, parameter.help or "")
     page.section("Environment")
     page.item(bold("SLURMPY_POCKET"), "Directory of the pocket cluster.")
+    page.item(bold("SLURMPY_IMAGE_CACHE"), "Directory of the bundles that are made of images.")
+    bounds = "; ".join(f"{word} ({limits.shown(word)}): {meaning}" for word, (_, _, meaning) in limits.TABLE.items())
+    page.item(bold(limits.VARIABLE), f"Bounds of images, as bytes=200G,entries=5M. {bounds}.")
     see_also(page, "slurmpy")
     return page.render()
+
+
+def commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(name, command) of a group's commands, each followed by its own, if it has some."""
+    for name, command in sorted(group.commands.items()):
+        if not command.hidden:
+            yield prefix + name, command
+            yield from commands(command, f"{prefix}{name} ") if hasattr(command, "commands") else ()
 
 
 def paragraphs(text: str | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 from ... import SLURM_VERSION, __version__
 
 
@@ -30,6 +32,17 @@ class Page:
             if number:
                 self.lines.append(".PP")
             self.lines.append(escape(" ".join(paragraph.split())))
+
+    def prose(self, help_text: str) -> None:
+        """As `text`; a paragraph that begins with Click's mark for it keeps its lines."""
+        for number, paragraph in enumerate(inspect.cleandoc(help_text).split("\n\n")):
+            if number:
+                self.lines.append(".PP")
+            mark, kept, lines = paragraph.partition("\b\n")
+            if kept and not mark:
+                self.lines += [".nf", *map(escape, lines.split("\n")), ".fi"]
+            else:
+                self.lines.append(escape(" ".join(paragraph.split())))
 
     def raw(self, line: str) -> None:
         self.lines.append(line)
