@@ -129,7 +129,8 @@ def small_root(*more: tuple[tarfile.TarInfo, bytes]) -> bytes:
     return layer(
         member("bin", "dir"), member("bin/busybox", data=busybox(), mode=0o755),
         *(member(f"bin/{name}", "symlink", linkname="busybox") for name in names),
-        member("etc", "dir"), member("etc/passwd", data=b"root:x:0:0::/root:/bin/sh\napp:x:1234:55::/home/app:/bin/sh\n"),
+        member("etc", "dir"),
+        member("etc/passwd", data=b"root:x:0:0::/root:/bin/sh\napp:x:1234:55::/home/app:/bin/sh\n"),
         member("etc/group", data=b"root:x:0:\nstaff:x:50:app\nplugdev:x:46:app,other\n"),
         *more,
     )  # fmt: skip
