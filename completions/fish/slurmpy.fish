@@ -353,6 +353,28 @@ complete -c scrontab -l help -d 'Show this help and exit'
 complete -c scrontab -l usage -d 'Show the short usage message and exit'
 complete -c scrontab -l version -d 'Show the release of Slurm and exit'
 
+complete -c scrun -f -a 'create start state kill delete version'
+complete -c scrun -l root -d 'Where the containers'\'' states and sockets are; /run/user/UID/scrun unless given' -r -a '(__fish_complete_directories)'
+complete -c scrun -s f -l conf -d 'The slurm.conf of the cluster to talk to' -r
+complete -c scrun -l log -d 'Append messages to this file' -r
+complete -c scrun -l log-format -d 'How lines of the file are written: text, or json (one object with level, msg and time)' -x -a 'text json'
+complete -c scrun -l debug -d 'Log all that is done'
+complete -c scrun -s v -l verbose -d 'Say more; -vv still more'
+complete -c scrun -l cgroup-manager -d 'Taken, as in Slurm, and without effect: the node'\''s slurmd makes the control groups' -x
+complete -c scrun -l systemd-cgroup -d 'Taken, as in Slurm, and without effect: the node'\''s slurmd makes the control groups'
+complete -c scrun -l rootless -d 'Taken, as in Slurm, and without effect: scrun never needs root'
+complete -c scrun -s b -l bundle -d 'The bundle, a directory with a config.json; the present directory unless given' -r -a '(__fish_complete_directories)'
+complete -c scrun -l console-socket -d 'Unix socket that gets the descriptor of the container'\''s terminal (process.terminal in config.json)' -r
+complete -c scrun -l pid-file -d 'Write the number of the process that stands for the container here to this file' -r
+complete -c scrun -l no-pivot -d 'Taken, as in Slurm, and without effect: oci.conf of the node says how its runtime is called'
+complete -c scrun -l no-new-keyring -d 'Taken, as in Slurm, and without effect: oci.conf of the node says how its runtime is called'
+complete -c scrun -l preserve-fds -d 'Only 0 can be had: descriptors do not travel to the node' -x
+complete -c scrun -s a -l all -d 'All processes of the container get the signal, which they do anyhow'
+complete -c scrun -l force -d 'End the container if it has not ended yet; a container that is not there is no error'
+complete -c scrun -l help -d 'Show this help and exit'
+complete -c scrun -l usage -d 'Show the short usage message and exit'
+complete -c scrun -s V -l version -d 'Show the release of Slurm and exit'
+
 complete -c sdiag -s a -l all -d 'All statistics (the default)'
 complete -c sdiag -s M -l cluster -d 'Only this cluster, if it is named among CLUSTERS' -x
 complete -c sdiag -l clusters -d 'Same as --cluster' -x

@@ -54,7 +54,11 @@ class Waiter:
     """Asks for an allocation and waits until it is granted."""
 
     #: per program: (what it was doing, as it stands in errors; whether salloc's own messages are printed)
-    DOING = {"salloc": "Job submit/allocate failed", "srun": "Unable to allocate resources"}  # noqa: RUF012
+    DOING = {  # noqa: RUF012
+        "salloc": "Job submit/allocate failed",
+        "srun": "Unable to allocate resources",
+        "scrun": "Unable to allocate resources",
+    }
 
     def __init__(self, cluster: Cluster, program: str, messages: Messages, env: Mapping[str, str]) -> None:
         self.cluster = cluster

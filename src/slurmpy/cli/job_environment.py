@@ -46,7 +46,7 @@ VARIABLES: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "acctg-freq": ("b", ("SLURM_ACCTG_FREQ",), str),
     "network": ("r", ("SLURM_NETWORK",), str),
 }
-LETTERS = {"sbatch": "b", "salloc": "a", "srun": "r"}
+LETTERS = {"sbatch": "b", "salloc": "a", "srun": "r", "scrun": "r"}
 
 
 def option_variables(options: JobOptions) -> dict[str, str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: what the operands of a command are
 OPERANDS = {
     "sacct": "", "sacctmgr": "words", "salloc": "command", "sbatch": "file", "scancel": "job", "scontrol": "words",
-    "sinfo": "", "squeue": "", "srun": "command",
+    "scrun": "words", "sinfo": "", "squeue": "", "srun": "command",
 }  # fmt: skip
 NOTE = 'Made from the tables in the source by "python -m slurmpy.cli.generate"; do not edit.'
 

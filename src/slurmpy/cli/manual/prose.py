@@ -10,6 +10,7 @@ SUMMARY = {
     "sbatch": "submit a batch script",
     "scancel": "cancel or signal jobs and steps",
     "scontrol": "show and change the state of a cluster",
+    "scrun": "run OCI containers as jobs",
     "sinfo": "show partitions and nodes",
     "slurmctld": "the controller daemon",
     "slurmd": "the daemon of a node",
@@ -155,7 +156,7 @@ end of a line continues it, and «Include FILE» reads another file in place. Se
 n[1-4,7]."""
 
 SEE_ALSO = (
-    "sacct(1)", "sacctmgr(1)", "salloc(1)", "sbatch(1)", "scancel(1)", "scontrol(1)", "sinfo(1)", "slurmpy(1)",
-    "squeue(1)", "srun(1)", "slurm.conf(5)", "gres.conf(5)", "slurmdbd.conf(5)", "cgroup.conf(5)", "slurmctld(8)",
-    "slurmd(8)", "slurmdbd(8)", "slurmrestd(8)",
+    "sacct(1)", "sacctmgr(1)", "salloc(1)", "sbatch(1)", "scancel(1)", "scontrol(1)", "scrun(1)", "sinfo(1)",
+    "slurmpy(1)", "squeue(1)", "srun(1)", "slurm.conf(5)", "gres.conf(5)", "slurmdbd.conf(5)", "cgroup.conf(5)",
+    "slurmctld(8)", "slurmd(8)", "slurmdbd(8)", "slurmrestd(8)",
 )  # fmt: skip
