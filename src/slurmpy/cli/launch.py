@@ -26,6 +26,7 @@ class LaunchOptions:
     argv: Sequence[str] = ()
     environment: Mapping[str, str] = {}
     cwd: str = "/"
+    container_cwd: str = ""
     umask: int = 0o022
     rlimits: Mapping[str, int] = {}
     job_name: str = ""

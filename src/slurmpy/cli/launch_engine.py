@@ -143,6 +143,7 @@ class Launch:
             "arguments": tuple(options.argv),
             "programs": programs,
             "directory": options.cwd,
+            "container_directory": options.container_cwd,
             "umask": options.umask,
             "limits": dict(options.rlimits),
             "append": options.open_mode == "a" if options.open_mode else bool(self.conf.JobFileAppend),

@@ -243,6 +243,7 @@ def run_step(
         argv=tuple(command),
         environment=tasks,
         cwd=options.get("chdir") or options.at.cwd,
+        container_cwd=options.get("chdir") or "" if options.origins.get("chdir") == "command line" else "",
         umask=step.mask(env),
         rlimits=description.soft_limits(names),
         job_name=str(asked.name),

@@ -105,6 +105,8 @@ def _new_step(ctl: Controller, job: Job, desc: StepDescriptor, layout: Any) -> S
         value = getattr(desc, field)
         if value:
             setattr(step, field, value)
+    if desc.interactive and not step.container:  # the only step of srun's that is in the job's own container
+        step.container, step.container_id = job.container, job.container_id
     if desc.tasks is not None and desc.tres_per_node and not step.tres_per_step:  # shown beside devices only
         step.tres_per_step = f"cpu:{step.number_cpus}"
     if job.array_job_id:
@@ -185,6 +187,8 @@ def description(ctl: Controller, job: Job, step: Step, desc: StepDescriptor, lay
         "time_limit": step.time_limit,
         "nodes_job": job.nodes,
         "step_name": step.name,
+        "container": step.container,
+        "container_id": step.container_id,
         "overcommit": desc.overcommit,
         "kill_wait": ctl.conf.KillWait,
     }

@@ -64,6 +64,22 @@ def find(node: str, cluster: str, constrain_memory: bool) -> dict[str, Any] | No
     return {"memory": directory, "version": version, "constrain": constrain_memory}
 
 
+def remove_everywhere(path: str) -> None:
+    """A step's group, with all below it, in every hierarchy: a runtime makes one in each. Who is in use stays."""
+    for point, _, _ in _mounts():
+        top = os.path.join(point, path.lstrip("/"))
+        for directory, _, _ in os.walk(top, topdown=False):
+            _try_to_remove(directory)
+        _try_to_remove(os.path.dirname(top))
+
+
+def _try_to_remove(directory: str) -> None:
+    try:
+        os.rmdir(directory)
+    except OSError:
+        pass
+
+
 def leave(found: dict[str, Any] | None) -> None:
     """Takes away the directory that `find` has made, unless steps are still in it."""
     if found is not None:
@@ -117,6 +133,14 @@ class Cgroup:
     def enter(self) -> None:
         """Puts the calling process into the group."""
         self._write("cgroup.procs", str(os.getpid()))
+
+    @property
+    def path(self) -> str:
+        """Of the group below a hierarchy's mount point; "" if there is none that a container could be put below: in
+        version 2 a group with processes of its own cannot hand limits down."""
+        if self._place is None or self._place["version"] == 2:
+            return ""
+        return "/" + "/".join(self._directory.split("/")[-2:])
 
     def members(self) -> list[int]:
         if self._place is None:

@@ -187,6 +187,9 @@ def of_step(launch: Mapping[str, Any]) -> dict[str, str]:
     result.update(of_job(launch))
     if named:
         result["SLURM_JOB_NAME"] = named
+    for name, field in (("SLURM_CONTAINER", "container"), ("SLURM_CONTAINER_ID", "container_id")):
+        if launch.get(field):
+            result[name] = launch[field]
     result.update(
         {
             "SLURM_NNODES": count,

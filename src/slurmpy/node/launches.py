@@ -7,7 +7,9 @@ pairs), ``tasks_per_node``, ``tasks`` (global ids of this node's), ``cpus``, ``c
 limit), ``gres`` (the step's on this node), ``job_gres``, ``environment`` ("NAME=value" strings), ``arguments``,
 ``directory``, ``umask``, ``limits``, ``append``, ``stdin``/``stdout``/``stderr``; for tasks also ``programs``
 (arguments per task with --multi-prog), ``io`` (where srun listens), ``pty`` (rows, columns) or None, ``unbuffered``,
-``task_prolog``, ``task_epilog``; from slurm.conf ``cluster_name``, ``conf_path``, ``spool``, ``kill_wait``,
+``task_prolog``, ``task_epilog``, ``container_directory`` (of --chdir, for a container); for both
+``container`` (its bundle, or "") and ``oci`` (`OciConf.settings`, None where there is no oci.conf); from slurm.conf
+``cluster_name``, ``conf_path``, ``spool``, ``kill_wait``,
 ``frequency`` (seconds between samples, 0: none), ``gather`` (see `gather_of`), ``unkillable_timeout``,
 ``site_task_prolog``, ``site_task_epilog``.
 
@@ -124,6 +126,7 @@ def of_batch(message: Mapping[str, Any], node: str, common: Mapping[str, Any], a
         "gres": tuple(here.get("gres", ())),
         "job_gres": tuple(here.get("gres", ())),
         "environment": message.get("environment") or (),
+        "container": job.get("container") or "",
         "script": message["script"],
         "arguments": tuple((request.get("argv") or ())[1:]),
         "directory": job.get("current_working_directory") or request.get("current_working_directory") or "/",
@@ -181,6 +184,9 @@ def of_tasks(
         "environment": wish.get("environment") or (),
         "arguments": tuple(wish.get("arguments") or ()),
         "programs": {task: programs[task] for task in tasks} if programs else None,
+        "container": credential.get("container") or "",
+        "container_id": credential.get("container_id") or "",
+        "container_directory": wish.get("container_directory") or "",
         "directory": wish.get("directory") or "/",
         "umask": wish.get("umask", 0o022),
         "limits": wish.get("limits") or {},

@@ -186,6 +186,7 @@ def _start_clean(spool_directory: str) -> None:
     import signal
 
     from . import control, processes, spool
+    from .oci import leftovers
 
     for job_id, step_id, restart_cnt in spool.sockets(spool_directory):
         path = spool.socket_path(spool_directory, job_id, step_id, restart_cnt)
@@ -197,6 +198,8 @@ def _start_clean(spool_directory: str) -> None:
             os.close(handle)
         if os.path.exists(path):
             os.unlink(path)
+    for key in leftovers.noted(spool_directory):
+        leftovers.main([spool_directory, *map(str, key)])
     for name in ("ends", "done", "ending"):
         for entry in os.listdir(os.path.join(spool_directory, name)):
             os.unlink(os.path.join(spool_directory, name, entry))
@@ -226,7 +229,7 @@ def run(argv: Sequence[str], invoked: Sequence[str] = ()) -> int:
 
 
 def _daemon(options: dict[str, Any], argv: Sequence[str], invoked: Sequence[str]) -> int:
-    from slurmpy.conf import locate, slurm_conf
+    from slurmpy.conf import locate, oci_conf, slurm_conf
     from slurmpy.rpc.log import LEVELS
 
     from . import spawner, spool
@@ -259,6 +262,9 @@ def _daemon(options: dict[str, Any], argv: Sequence[str], invoked: Sequence[str]
         _start_clean(spool_directory)
     level: int = LEVELS.index(conf.SlurmdDebug or "info") + options.get("-v", 0)
     level = min(level, len(LEVELS) - 1)
+    oci = oci_conf.load(oci_conf.path_beside(conf))
+    if oci is not None:
+        from .oci import container  # noqa: F401 - every slurmstepd will have it
     # before anything that an event loop needs is loaded: every slurmstepd will be a copy of this process
     forked = spawner.start(spool_directory, log_file or f"{spool_directory}/slurmstepd.log", level, (lock,))
     if "-s" in options:
@@ -280,7 +286,7 @@ def _serve(
     invoked: Sequence[str],
 ) -> int:
     from slurmpy.auth import key
-    from slurmpy.conf import cgroup_conf, run_dir
+    from slurmpy.conf import cgroup_conf, oci_conf, run_dir
     from slurmpy.rpc import methods
     from slurmpy.rpc.daemon import Daemon, log
     from slurmpy.rpc.server import Server
@@ -294,6 +300,8 @@ def _serve(
         for word in conf.warnings:
             log.info(f"{word} in slurm.conf is not used by slurmpy")
         slurmd = Slurmd(conf, name, spool_directory, forked, hardware)
+        oci = oci_conf.load(oci_conf.path_beside(conf))
+        slurmd.oci = None if oci is None else oci.settings()
         if "cgroup" in f"{conf.ProctrackType} {conf.TaskPlugin}":
             settings = cgroup_conf.load(os.path.join(conf.directory, "cgroup.conf"))
             slurmd.cgroup = cgroup.find(name, conf.ClusterName, bool(settings.ConstrainRAMSpace))
@@ -339,17 +347,19 @@ def _serve(
 
 def _reread(slurmd: Slurmd, server: Any) -> None:
     """SIGHUP and scontrol reconfigure: the configuration anew, and slurmctld is told what this node is now."""
-    from slurmpy.conf import slurm_conf
+    from slurmpy.conf import oci_conf, slurm_conf
     from slurmpy.rpc.log import log
 
     try:
         conf = slurm_conf.load(slurmd.conf.path)
+        oci = oci_conf.load(oci_conf.path_beside(conf))
         _, line, port = _find_node(conf, slurmd.name)
         hardware = _hardware(conf, slurmd.name, line, port, slurmd.spool)
     except (SlurmError, OSError) as error:
         log.error(f"reconfigure: {error}")
         return
     slurmd.conf = conf
+    slurmd.oci = None if oci is None else oci.settings()
     slurmd.hardware.update(hardware)
     server.set_conf(conf)
     slurmd.register()

@@ -101,7 +101,7 @@ class Service:
     # ---------------------------------------------------------------- launching
 
     def _common(self) -> dict[str, Any]:
-        return launches.from_conf(self._slurmd.conf, self._slurmd.spool)
+        return {**launches.from_conf(self._slurmd.conf, self._slurmd.spool), "oci": self._slurmd.oci}
 
     async def launch_batch_job(self, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
         slurmd = self._slurmd

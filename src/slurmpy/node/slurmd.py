@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,6 +25,7 @@ from slurmpy.rpc.log import log
 
 from . import control, measure, processes, programs, spool
 from .jobs import Job, Step
+from .oci import leftovers as containers
 from .spawner import Spawner
 
 #: answers that say nothing about the message, only about the way
@@ -48,6 +50,7 @@ class Slurmd:
         self.ends: dict[tuple[int, int, int], dict[str, Any]] = {}
         self.controller = AsyncClient(controller_address(conf), conf, name)
         self.cgroup: dict[str, Any] | None = None
+        self.oci: dict[str, Any] | None = None  # of oci.conf, for the slurmstepds
         self._spawner = spawner
         self._unpacker = msgpack.Unpacker(use_list=False, strict_map_key=False)
         self._launches: dict[int, asyncio.Future[tuple[int, str | None]]] = {}
@@ -77,6 +80,9 @@ class Slurmd:
             self._remember(key, when)
         for job_id, step_id, restart_cnt in spool.sockets(self.spool):
             await self._adopt(job_id, step_id, restart_cnt)
+        for key in containers.noted(self.spool):
+            if control.process_of(spool.socket_path(self.spool, *key)) is None:
+                await self._remove_containers(*key)
         for end in spool.ends(self.spool):
             self._take_end(end)
         for job_id, restart_cnt, request in spool.endings(self.spool):
@@ -118,6 +124,17 @@ class Slurmd:
                 break
             del self._done[oldest]
             spool.forget(self.spool, *oldest)
+
+    async def _remove_containers(self, job_id: int, step_id: int, restart_cnt: int) -> None:
+        """What a killed slurmstepd has left with the runtime and in the spool directory; in a process of its own."""
+        command = (sys.executable, "-m", "slurmpy.node.oci.leftovers", self.spool)
+        process = await asyncio.create_subprocess_exec(
+            *command, str(job_id), str(step_id), str(restart_cnt), stderr=asyncio.subprocess.PIPE
+        )
+        _, said = await process.communicate()
+        log.info(f"Removed what the containers of {job_id}.{step_name(step_id)} had left")
+        for line in said.decode(errors="replace").splitlines():
+            log.error(f"containers of {job_id}.{step_name(step_id)}: {line}")
 
     async def close(self) -> None:
         for task in list(self._tasks):
@@ -363,6 +380,8 @@ class Slurmd:
         if end is None:
             log.error(f"slurmstepd of {step.job_id}.{step_name(step.step_id)} ended without a word")
             processes.kill_step(step.job_id, step.step_id, self.name, self.conf.ClusterName)
+            if (step.job_id, step.step_id, step.restart_cnt) in containers.noted(self.spool):
+                self._keep(self._remove_containers(step.job_id, step.step_id, step.restart_cnt))
             self._died(step)
         else:
             self._take_end(end)

@@ -20,6 +20,7 @@ from slurmpy.core.ids import STEP_BATCH, step_name
 
 from . import cgroup, control, environment, processes, spool, usage
 from .loop import Loop, Timer
+from .oci.errors import ContainerError
 from .step_io import StepIo
 from .tasks import Identity, Program, no_directory, spawn
 
@@ -91,6 +92,7 @@ class Step:
         self.script = ""
         self._idle_timer: Timer | None = None
         self.cgroup = cgroup.Cgroup(launch)
+        self._container: Any = None
 
     # ---------------------------------------------------------------- the way through
 
@@ -111,7 +113,7 @@ class Step:
         try:
             self._prepare()
             self._start_tasks()
-        except OSError as error:
+        except (OSError, ContainerError) as error:
             self._fail(error)
         self._ready(None if self.is_batch or self.io.connected else f"cannot reach srun: {self._message}")
         self._schedule_samples()
@@ -138,6 +140,17 @@ class Step:
         except OSError:
             self.cgroup.give_up()
         self.io.open()
+        if launch.get("container") and launch.get("oci") is not None:
+            from .oci.container import Container
+
+            self._container = Container(launch, self.identity, self.script, self._tell_of_container)
+            self._container.prepare(self.cgroup.path if self.identity.uid == 0 else "")
+
+    def _tell_of_container(self, text: str, level: int) -> None:
+        """What is done with containers, where oci.conf wants to see it: the log, the step's error output, syslog."""
+        from .oci.telling import tell
+
+        tell(self.launch["oci"], text, level, self.say)
 
     def _program(self, task: Task) -> Program:
         launch = self.launch
@@ -151,7 +164,8 @@ class Step:
         limits = dict(launch["limits"])
         if launch["memory"]:
             limits["RLIMIT_RSS"] = launch["memory"] << 20  # a hint, as Slurm gives it; the kernel enforces none
-        return Program(arguments, launch["directory"], launch["umask"], limits, self.prefix, prologs)
+        launcher = self._container.launcher(task.local, self.prefix) if self._container is not None else None
+        return Program(arguments, launch["directory"], launch["umask"], limits, self.prefix, prologs, launcher)
 
     def _check_directory(self) -> None:
         """Slurm tells of a missing directory twice: for the step here, and again for each task."""
@@ -183,13 +197,21 @@ class Step:
             self.io.started(task, files)
         self.io.all_started([(task.number, task.pid) for task in self.tasks])
 
-    def _fail(self, error: OSError) -> None:
-        """A file that cannot be opened, or a fork that fails: what has been started ends again."""
-        place = f"{error.filename}: " if error.filename else ""
-        self._reason, self._message = "io_error", f"{place}{error.strerror or error}"
+    def _fail(self, error: OSError | ContainerError) -> None:
+        """A file that cannot be opened, a container that cannot be made ready, or a fork that fails: what has been
+        started ends again."""
+        status = 1 << 8
+        if isinstance(error, ContainerError):
+            self._reason, self._message = "container", f"container setup failed: {error}"
+            if self.is_batch:
+                self.say(self._message)
+        else:
+            place = f"{error.filename}: " if error.filename else ""
+            self._reason, self._message = "io_error", f"{place}{error.strerror or error}"
+            status = STATUS_NO_OUTPUT if self.is_batch else status
         for task in self.tasks:
             if not task.pid:
-                task.status = STATUS_NO_OUTPUT if self.is_batch else 1 << 8
+                task.status = status
         self.io.failed(self._message, [(task.number, task.status or 0) for task in self.tasks if not task.pid])
         processes.send(self._by_pid, signal.SIGKILL)
 
@@ -325,7 +347,12 @@ class Step:
         """A signal to the tasks alone, or to every process of the step; returns how many got it."""
         if only_tasks:
             return processes.send(self._by_pid, number)
-        return processes.send(processes.descendants(os.getpid()), number)
+        pids = processes.descendants(os.getpid())
+        if self._container is not None and number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT):
+            # the runtime would pass it on to somebody who has it already
+            inside = [pid for pid in pids if pid not in self._by_pid]
+            pids = inside or pids
+        return processes.send(pids, number)
 
     def terminate(self, reason: str, kill_wait: int | None) -> None:
         """SIGCONT and SIGTERM, then SIGKILL after `kill_wait` seconds (KillWait); the step's error output says so."""
@@ -529,6 +556,9 @@ class Step:
             "end_time": int(time.time()),
         }
         self.io.close()
+        if self._container is not None:
+            common = environment.of_batch(launch) if self.is_batch else environment.of_step(launch)
+            self._container.finish([task.pid for task in self.tasks], common)
         if self.is_batch and self.step_id == STEP_BATCH:
             spool.remove_script(launch["spool"], self.job_id)
         self.cgroup.remove()

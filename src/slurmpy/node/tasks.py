@@ -88,9 +88,10 @@ def set_limits(limits: Mapping[str, int]) -> list[str]:
 
 
 class Program:
-    """What a task runs. `limits`: soft limits by name; `prefix`: how slurmstepd begins its messages."""
+    """What a task runs. `limits`: soft limits by name; `prefix`: how slurmstepd begins its messages; `launcher`: what
+    runs it where it is not simply executed: called with (arguments, environment), it returns an exit code."""
 
-    __slots__ = ("arguments", "directory", "limits", "mask", "prefix", "prolog")
+    __slots__ = ("arguments", "directory", "launcher", "limits", "mask", "prefix", "prolog")
 
     def __init__(
         self,
@@ -100,9 +101,10 @@ class Program:
         limits: Mapping[str, int],
         prefix: str,
         prolog: Sequence[str] = (),
+        launcher: Callable[[Sequence[str], dict[str, str]], int] | None = None,
     ) -> None:
         self.arguments, self.directory, self.mask = arguments, directory, mask
-        self.limits, self.prefix, self.prolog = limits, prefix, prolog
+        self.limits, self.prefix, self.prolog, self.launcher = limits, prefix, prolog, launcher
 
 
 def find(program: str, path: str, directory: str) -> str:
@@ -204,6 +206,8 @@ def _become_program(identity: Identity, program: Program, environment: dict[str,
     for path in program.prolog:
         run_task_prolog(path, environment, program.prefix)
     arguments = list(program.arguments)
+    if program.launcher is not None:
+        return program.launcher(arguments, environment)
     path = find(arguments[0], environment.get("PATH", os.defpath), directory)
     try:
         os.execve(path, arguments, environment)

@@ -1,0 +1,250 @@
+"""The containers of one step on this node, one a task: made ready, started, taken away.
+
+slurmstepd makes the directories and a note of what has to be cleaned up (`leftovers`), each task's fork writes what the
+runtime reads, with the user's rights, and becomes the runtime. The commands run as the job's user, never as root for
+somebody else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from slurmpy.core.ids import step_name
+
+from ..tasks import Identity
+from . import anchor, bundle, calls, leftovers, pattern
+from .errors import ContainerError
+
+Say = Callable[[str, int], None]
+DEBUG = 5
+#: Bind-mounted in a container without privileges, the file itself decides who may run it.
+SCRIPT_MODE = 0o700
+
+
+class Container:
+    """Of the step in `launch`; `say(text, level)` tells of what is done. `prepare()` first."""
+
+    def __init__(self, launch: Mapping[str, Any], identity: Identity, script: str, say: Say) -> None:
+        self._launch, self._identity, self._say = launch, identity, say
+        self._settings: Mapping[str, Any] = launch["oci"]
+        self._script = script
+        self._bundle = ""
+        self._config: bundle.Config | None = None
+        self._rootfs = ""
+        self._cgroup = ""
+        self._places: list[str] = []
+        self._note: leftovers.Note | None = None
+        self._lease: int | None = None
+        self.terminal = bool(launch.get("pty")) and bool(self._settings["RunTimeRun"])
+
+    # ---------------------------------------------------------------- before the tasks
+
+    def prepare(self, cgroup_path: str = "") -> None:
+        """Reads the bundle and makes a directory for each task. `cgroup_path`: the step's control group as a path
+        below the mount points, "" if the runtime is not to use it. Raises ContainerError."""
+        launch = self._launch
+        self._cgroup = cgroup_path
+        wanted = os.path.join(launch["directory"], launch["container"])
+        self._bundle = os.path.normpath(wanted) if launch["container"] else ""
+        if not self._bundle:
+            raise ContainerError("no container bundle is named")
+        if self._settings["IgnoreFileConfigJson"]:
+            self._rootfs = self._bundle
+        else:
+            try:
+                with self._identity.files():
+                    self._config = bundle.read(self._bundle)
+            except OSError as error:
+                raise ContainerError(f"{self._bundle}: {error.strerror}") from None
+            self._rootfs = bundle.rootfs_of(self._config, self._bundle)
+        self._make_places()
+
+    def _make_places(self) -> None:
+        launch, identity = self._launch, self._identity
+        base = os.path.join(launch["spool"], f"oci-job{launch['job_id']}-{step_name(launch['step_id'])}")
+        note = self._note = leftovers.Note(launch)
+        override = self._settings["ContainerPath"]
+        self._places = [self._place(local, task, base) for local, task in enumerate(launch["tasks"])]
+        if override:
+            note.shared = self._places
+        else:
+            note.base = base
+        note.cgroup = self._cgroup
+        note.keep = bool(self._settings["DisableCleanup"])
+        note.tasks = [self._removal(local, pattern.NO_PID) for local in range(len(self._places))]
+        note.environment = {}
+        try:
+            if not override:
+                leftovers.remove_tree(base)
+            note.write()
+            if override:
+                with identity.files():
+                    for place in self._places:
+                        note.made += _make(place)
+                note.write()
+                return
+            os.makedirs(base, 0o755, exist_ok=True)
+            for place in self._places:
+                os.mkdir(place, 0o700)
+                if identity.switch:
+                    os.chown(place, identity.uid, identity.gid)
+        except OSError as error:
+            raise ContainerError(f"{error.filename or base}: {error.strerror}") from None
+
+    def _place(self, local: int, task: int, base: str) -> str:
+        override = self._settings["ContainerPath"]
+        if not override:
+            return os.path.join(base, f"task-{task}")
+        values = self._values(local, self._launch["spool"])
+        place = os.path.normpath(pattern.expand(override, values))
+        if not place.startswith("/"):
+            raise ContainerError(f"ContainerPath: {place}: no absolute path")
+        return place
+
+    def _values(self, local: int, spool_place: str, pid: str = pattern.NO_PID) -> dict[str, str]:
+        """What the "%" of a pattern stand for."""
+        launch = self._launch
+        place = self._places[local] if self._places else spool_place
+        return {
+            "@": pattern.quoted(launch.get("arguments") or ()),
+            "b": self._bundle if self._settings["IgnoreFileConfigJson"] else place,
+            "e": os.path.join(place, "environment"),
+            "j": str(launch["job_id"]),
+            "m": spool_place,
+            "n": launch["node"],
+            "p": pid,
+            "r": self._rootfs,
+            "s": str(launch["step_id"]),
+            "t": str(launch["tasks"][local]),
+            "u": self._identity.user_name or str(self._identity.uid),
+            "U": str(self._identity.uid),
+        }
+
+    def _command(self, name: str, local: int, pid: str = pattern.NO_PID, arguments: Sequence[str] = ()) -> str:
+        values = self._values(local, self._places[local], pid)
+        if arguments:
+            values["@"] = pattern.quoted(arguments)
+        return pattern.expand(self._settings[name] or "", values)
+
+    def _removal(self, local: int, pid: str) -> tuple[str, str, str]:
+        """The commands that make sure that a task's container is gone."""
+        return (
+            self._command("RunTimeQuery", local, pid),
+            self._command("RunTimeKill", local, pid),
+            self._command("RunTimeDelete", local, pid),
+        )
+
+    # ---------------------------------------------------------------- in a task's fork
+
+    def launcher(self, local: int, prefix: str) -> Callable[[Sequence[str], dict[str, str]], int]:
+        """What a task's fork calls instead of executing its program: (arguments, environment) -> exit code, if it
+        comes back at all."""
+
+        def run(arguments: Sequence[str], environment: dict[str, str]) -> int:
+            try:
+                return self._become(local, prefix, arguments, environment)
+            except ContainerError as error:
+                os.write(2, f"{prefix}: error: container: {error}\n".encode("utf-8", "surrogateescape"))
+                return 1
+
+        return run
+
+    def _become(self, local: int, prefix: str, arguments: Sequence[str], environment: dict[str, str]) -> int:
+        settings = self._settings
+        inside = calls.environment_without(environment, settings["EnvExclude"])
+        outside = calls.environment_without(environment, settings["RunTimeEnvExclude"])
+        if self._launch["kind"] == "batch" and self._config is not None:
+            arguments = [bundle.place_of_script(self._config, self._rootfs), *arguments[1:]]
+        try:
+            self._write_files(local, arguments, inside)
+        except OSError as error:
+            raise ContainerError(f"{error.filename}: {error.strerror}") from None
+        run = self._command("RunTimeRun", local, arguments=arguments)
+        if run:
+            try:
+                anchor.become_runtime(run, outside)
+            except OSError as error:
+                raise ContainerError(f"RunTimeRun: {error.filename}: {error.strerror}") from None
+        create = self._command("RunTimeCreate", local, arguments=arguments)
+        start = self._command("RunTimeStart", local)
+        anchor.Anchor(create, start, self._command("RunTimeQuery", local), outside, prefix).run()
+
+    def _write_files(self, local: int, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        place, form = self._places[local], self._settings["CreateEnvFile"]
+        if form:
+            end = "\n" if form == "newline" else "\0"
+            items = [f"{name}={value}" for name, value in environment.items()]
+            text = "".join(item + end for item in items if form == "null" or "\n" not in item)
+            _write(os.path.join(place, "environment"), text.encode("utf-8", "surrogateescape"))
+        if self._config is None:
+            return
+        launch, identity = self._launch, self._identity
+        rootless = os.geteuid() != 0
+        wish = bundle.Wish(
+            os.geteuid(), identity.gid if identity.switch else os.getegid(), rootless, launch["node"],
+            self._settings["DisableHooks"],
+        )  # fmt: skip
+        wish.arguments, wish.environment, wish.terminal = arguments, environment, self.terminal
+        wish.directory = launch.get("container_directory") or ""
+        if self._cgroup and not rootless:
+            wish.cgroup = f"{self._cgroup}/task_{launch['tasks'][local]}"
+        wish.mounts = self._mounts(local)
+        import json
+
+        config = bundle.task_config(self._config, self._bundle, wish)
+        _write(os.path.join(place, "config.json"), json.dumps(config, indent=1).encode("utf-8", "surrogateescape"))
+
+    def _mounts(self, local: int) -> list[tuple[str, str, bool]]:
+        assert self._config is not None
+        mounts = []
+        wanted = self._settings["MountSpoolDir"]
+        if bundle.spool_is_mounted(self._config, self._rootfs, wanted):
+            place = self._places[local]
+            inside = pattern.expand(wanted, self._values(local, place)) if wanted else bundle.SPOOL
+            mounts.append((place, inside, False))
+        if self._script:
+            mounts.append((self._script, bundle.place_of_script(self._config, self._rootfs), True))
+        return mounts
+
+    # ---------------------------------------------------------------- after the tasks
+
+    def finish(self, pids: Sequence[int], environment: Mapping[str, str]) -> None:
+        """All processes of the step have ended: no container is left with the runtime, and no file of ours."""
+        if self._note is None:
+            return
+        outside = calls.environment_without(environment, self._settings["RunTimeEnvExclude"])
+        self._note.environment = outside
+        self._note.tasks = [self._removal(local, str(pid) if pid else pattern.NO_PID) for local, pid in enumerate(pids)]
+        for problem in self._note.clean(self._identity):
+            self._say(problem, 2)
+        if self._lease is not None:
+            os.close(self._lease)
+            self._lease = None
+
+
+def _make(place: str) -> list[str]:
+    """Makes a directory and its parents; returns those that were not there, the innermost first."""
+    made = []
+    at = place
+    while not os.path.isdir(at):
+        made.append(at)
+        at = os.path.dirname(at)
+    for directory in reversed(made):
+        os.mkdir(directory, 0o700)
+    if not made and os.stat(place).st_uid != os.geteuid():
+        raise PermissionError(1, "belongs to somebody else", place)
+    return made
+
+
+def _write(path: str, data: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        while data:
+            data = data[os.write(handle, data) :]
+    except OSError as error:
+        error.filename = path
+        raise
+    finally:
+        os.close(handle)
