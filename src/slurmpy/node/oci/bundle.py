@@ -6,7 +6,7 @@ config-linux.md) and, for containers without privileges, what `runc spec --rootl
 
 from __future__ import annotations
 
-import copy
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,8 +34,6 @@ def read(directory: str) -> Config:
         raise ContainerError(f"{_first_missing(directory, path)}: {error.strerror}") from None
     if len(text) > MAX_BYTES:
         raise ContainerError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
-    import json
-
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -93,7 +91,7 @@ class Wish:
 
 def task_config(config: Mapping[str, Any], directory: str, wish: Wish) -> Config:
     """The configuration of one task; `config` (of the bundle in `directory`) stays as it is."""
-    result: Config = copy.deepcopy(dict(config))
+    result: Config = json.loads(json.dumps(config))  # a copy, faster than copy.deepcopy
     result["root"]["path"] = rootfs_of(config, directory)
     process = result["process"] = result.get("process") or {"cwd": "/"}
     process["args"] = list(wish.arguments)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
 import time
 from collections.abc import Mapping
+
+from slurmpy.conf import oci_conf
 
 from .. import tasks
 from . import pattern
@@ -118,8 +121,6 @@ def state_of(outcome: Outcome) -> State | None:
     """None where the runtime knows of no such container, or what it says is no state."""
     if outcome.status:
         return None
-    import json
-
     begin = outcome.text.find("{")
     try:
         found, _ = json.JSONDecoder().raw_decode(outcome.text[max(begin, 0) :])
@@ -166,7 +167,5 @@ def environment_without(environment: Mapping[str, str], expression: str | None) 
     """Without the variables that RunTimeEnvExclude or EnvExclude matches ("NAME=value" is what it is held against)."""
     if not expression:
         return dict(environment)
-    from slurmpy.conf import oci_conf
-
     pattern_ = oci_conf.expression("", expression)
     return {name: value for name, value in environment.items() if not pattern_.search(f"{name}={value}")}

@@ -7,6 +7,7 @@ somebody else.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -191,10 +192,8 @@ class Container:
         if self._cgroup and not rootless:
             wish.cgroup = f"{self._cgroup}/task_{launch['tasks'][local]}"
         wish.mounts = self._mounts(local)
-        import json
-
         config = bundle.task_config(self._config, self._bundle, wish)
-        _write(os.path.join(place, "config.json"), json.dumps(config, indent=1).encode("utf-8", "surrogateescape"))
+        _write(os.path.join(place, "config.json"), json.dumps(config).encode("utf-8", "surrogateescape"))
 
     def _mounts(self, local: int) -> list[tuple[str, str, bool]]:
         assert self._config is not None

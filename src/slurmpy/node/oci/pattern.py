@@ -3,6 +3,7 @@ Pure."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 #: %p as long as there is no process
@@ -38,8 +39,6 @@ def command(text: str) -> list[str]:
     """The words to execute for a pattern that was expanded: by the shell, or without one where it would have nothing
     to do but to start the program (which then has our signals, and ends with its own status)."""
     if not _FOR_SHELL & set(text):
-        import shlex
-
         try:
             words = shlex.split(text)
         except ValueError:
