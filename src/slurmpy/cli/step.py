@@ -185,6 +185,8 @@ def create(cluster: Cluster, asked: StepDescriptor, messages: Messages) -> Mappi
                 if waited:
                     messages.info(f"Step created for StepId={part['step']['job_id']}.{part['step']['step_id']}")
                 step: Mapping[str, Any] = part["step"]
+                if step.get("user_message"):
+                    messages.info(step["user_message"])
                 return step
             if "pending" in part:
                 if not waited:

@@ -27,7 +27,15 @@ HIDDEN = frozenset(
             "ExtSensorsType",
         ),
         *("FastSchedule", "JobCompPass", "JobCredentialPrivateKey", "JobCredentialPublicCertificate", "KeepAliveTime"),
-        *("LaunchType", "PowerParameters", "PowerPlugin", "RoutePlugin", "SbcastParameters", "DefMemPerCPU"),
+        *(
+            "LaunchType",
+            "OCIRequired",
+            "PowerParameters",
+            "PowerPlugin",
+            "RoutePlugin",
+            "SbcastParameters",
+            "DefMemPerCPU",
+        ),
         *("MaxMemPerCPU", "DefCpuPerGPU", "DefMemPerGPU", "Prolog", "Epilog", "PrologSlurmctld", "EpilogSlurmctld"),
     )
 )

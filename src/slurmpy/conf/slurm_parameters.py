@@ -237,6 +237,7 @@ TABLE: dict[str, tuple[str, object, bool]] = {
     "KeepAliveTime": ("u16", None, False),
     "LaunchType": ("str", None, False),
     "MaxMemPerCPU": ("u64", 0, True),
+    "OCIRequired": ("bool", False, True),  # ours: no job with --container where there is no oci.conf
     "PowerParameters": ("str", None, False),
     "PowerPlugin": ("str", None, False),
     "Prolog": ("list", (), True),

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from slurmpy.auth import credential
-from slurmpy.controller import ends, launch, permissions, records
+from slurmpy.controller import containers, ends, launch, permissions, records
 from slurmpy.controller.cancel import find_step
 from slurmpy.controller.state import Job, Step
 from slurmpy.core import hostlist
@@ -53,6 +53,7 @@ async def create_step(ctl: Controller, peer: Peer, args: dict[str, Any]) -> Asyn
 
     desc = StepDescriptor.received(args["step"])
     job = _usable_job(ctl, peer, desc)
+    said = containers.remark(ctl, desc.container or (job.container if desc.interactive else ""), "step")
     with ctl.events.subscribe(job.job_id) as queue:
         told = ""
         while True:
@@ -72,7 +73,7 @@ async def create_step(ctl: Controller, peer: Peer, args: dict[str, Any]) -> Asyn
             await queue.get()
     step = _new_step(ctl, job, desc, layout)
     await ctl.committed()
-    yield {"step": description(ctl, job, step, desc, layout)}
+    yield {"step": {**description(ctl, job, step, desc, layout), "user_message": said}}
 
 
 def _new_step(ctl: Controller, job: Job, desc: StepDescriptor, layout: Any) -> Step:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import ends, jobs, permissions, scheduler, submission
+from slurmpy.controller import containers, ends, jobs, permissions, scheduler, submission
 from slurmpy.controller.state import Job
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.ids import STEP_BATCH
@@ -101,6 +101,10 @@ def enter(ctl: Controller, peer: Peer, descs: list[JobDescriptor], batch: bool) 
             if error.data.get("uses_job_id"):
                 error.data["job_id"] = state.take_job_id()
             raise
+        said = containers.remark(ctl, desc.container, "job")
+        if said and batch:  # srun's and salloc's steps say it for themselves
+            before = job._limits.get("user_message", "")
+            job._limits = {**job._limits, "user_message": f"{before}\n{said}" if before else said}
         job.batch_flag = batch
         job._srun = not batch
         if job._array_tasks is not None:
