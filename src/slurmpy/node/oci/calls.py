@@ -152,11 +152,12 @@ def remove(query: str, kill: str, delete: str, environment: Mapping[str, str]) -
     return None
 
 
-def leave_only_standard_files() -> None:
-    """Closes whatever else this process has inherited: a copy of slurmstepd must not hold on to its connections."""
+def leave_only_standard_files(kept: int = -1) -> None:
+    """Closes whatever else (but `kept`) this process has inherited: a copy of slurmstepd must not hold on to its
+    connections."""
     for name in os.listdir("/proc/self/fd"):
         number = int(name)
-        if number > 2:
+        if number > 2 and number != kept:
             try:
                 os.close(number)
             except OSError:

@@ -15,7 +15,7 @@ from typing import Any
 from slurmpy.core.ids import step_name
 
 from ..tasks import Identity
-from . import anchor, bundle, calls, leftovers, pattern
+from . import anchor, bundle, calls, lease, leftovers, pattern
 from .errors import ContainerError
 
 Say = Callable[[str, int], None]
@@ -47,10 +47,10 @@ class Container:
         below the mount points, "" if the runtime is not to use it. Raises ContainerError."""
         launch = self._launch
         self._cgroup = cgroup_path
-        wanted = os.path.join(launch["directory"], launch["container"])
-        self._bundle = os.path.normpath(wanted) if launch["container"] else ""
-        if not self._bundle:
-            raise ContainerError("no container bundle is named")
+        reference = lease.reference_of(launch["container"], launch["directory"])
+        self._bundle = reference.path
+        if reference.is_image or self._is_root(reference.path):
+            self._bundle, self._lease = lease.take(reference, launch, self._identity)
         if self._settings["IgnoreFileConfigJson"]:
             self._rootfs = self._bundle
         else:
@@ -61,6 +61,13 @@ class Container:
                 raise ContainerError(f"{self._bundle}: {error.strerror}") from None
             self._rootfs = bundle.rootfs_of(self._config, self._bundle)
         self._make_places()
+
+    def _is_root(self, path: str) -> bool:
+        """Whether a directory is no bundle but a root file system, and may be made a bundle of."""
+        if self._settings["IgnoreFileConfigJson"]:
+            return False
+        with self._identity.files():
+            return os.path.isdir(path) and not os.path.lexists(os.path.join(path, "config.json"))
 
     def _make_places(self) -> None:
         launch, identity = self._launch, self._identity
@@ -211,6 +218,9 @@ class Container:
 
     def finish(self, pids: Sequence[int], environment: Mapping[str, str]) -> None:
         """All processes of the step have ended: no container is left with the runtime, and no file of ours."""
+        if self._lease is not None:
+            os.close(self._lease)
+            self._lease = None
         if self._note is None:
             return
         outside = calls.environment_without(environment, self._settings["RunTimeEnvExclude"])
@@ -218,9 +228,6 @@ class Container:
         self._note.tasks = [self._removal(local, str(pid) if pid else pattern.NO_PID) for local, pid in enumerate(pids)]
         for problem in self._note.clean(self._identity):
             self._say(problem, 2)
-        if self._lease is not None:
-            os.close(self._lease)
-            self._lease = None
 
 
 def _make(place: str) -> list[str]:
