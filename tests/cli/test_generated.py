@@ -69,12 +69,15 @@ def test_every_option_has_its_place(name, derived):
 
 
 def test_every_parameter_in_use_is_explained():
-    from slurmpy.conf import cgroup_conf, gres_conf, slurm_parameters, slurmdbd_conf
+    from slurmpy.cli.manual import oci
+    from slurmpy.conf import cgroup_conf, gres_conf, oci_conf, slurm_parameters, slurmdbd_conf
 
+    assert set(oci.PATTERNS) == {f"%{one}" for one in oci_conf.REPLACEMENTS}
     for table, texts in (
         (slurm_parameters.TABLE, parameters.SLURM_CONF),
         (slurmdbd_conf.SlurmdbdConf.TABLE, parameters.SLURMDBD_CONF),
         (cgroup_conf.CgroupConf.TABLE, parameters.CGROUP_CONF),
+        (oci_conf.OciConf.TABLE, oci.OCI_CONF),
         ({key: ("", None, used) for key, used in gres_conf.KEYS.items()}, parameters.GRES_CONF),
     ):
         assert {key for key, row in table.items() if row[2]} == set(texts)

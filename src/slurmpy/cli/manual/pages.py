@@ -7,7 +7,7 @@ import pkgutil
 
 from .. import options
 from ..help import groups
-from . import parameters, prose
+from . import oci, parameters, prose
 from .roff import Page, bold, escape, italic
 
 TYPE_CHECKING = False
@@ -249,7 +249,7 @@ def configuration_page(name: str) -> str:
 
 
 def tables(page: Page, name: str) -> None:
-    from ...conf import cgroup_conf, gres_conf, slurm_parameters, slurmdbd_conf
+    from ...conf import cgroup_conf, gres_conf, oci_conf, slurm_parameters, slurmdbd_conf
 
     if name == "slurm.conf":
         settings(page, slurm_parameters.TABLE, parameters.SLURM_CONF)
@@ -265,6 +265,16 @@ def tables(page: Page, name: str) -> None:
         settings(page, {key: ("str", None, used) for key, used in gres_conf.KEYS.items()}, parameters.GRES_CONF)
     elif name == "slurmdbd.conf":
         settings(page, slurmdbd_conf.SlurmdbdConf.TABLE, parameters.SLURMDBD_CONF)
+    elif name == "oci.conf":
+        settings(page, oci_conf.OciConf.TABLE, oci.OCI_CONF)
+        page.text(oci.NEEDED)
+        page.section("Patterns")
+        page.text("In a pattern these stand for something; any other % is an error.")
+        for sign, text in oci.PATTERNS.items():
+            page.item(bold(sign), text)
+        page.section("Example")
+        page.text("runc, as root and without privileges:")
+        page.prose("\b\n" + "\n".join(oci.EXAMPLE))
     else:
         settings(page, cgroup_conf.CgroupConf.TABLE, parameters.CGROUP_CONF)
 

@@ -83,6 +83,8 @@ SLURM_CONF = {
     "PriorityWeightQOS": "Weight of the QOS's priority.",
     "PriorityWeightTRES": "Weights of resources: CPU=1000,Mem=2000,GRES/gpu=3000.",
     "PrivateData": "What users do not see of others: accounts, jobs, nodes, partitions, reservations, usage, users.",
+    "OCIRequired": "Refuse jobs and steps with --container while there is no oci.conf, instead of running them on the "
+    "host. slurmpy's own.",
     "ProctrackType": "How processes of a step are kept track of: proctrack/cgroup or proctrack/linuxproc.",
     "Prolog": "Program that each node runs as root before a job's first step there.",
     "PrologSlurmctld": "Program that slurmctld runs before a job starts.",

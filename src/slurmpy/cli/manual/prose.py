@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from . import oci
+
 #: command: what it does, in a line
 SUMMARY = {
     "sacct": "show accounting records of jobs and steps",
@@ -41,7 +43,7 @@ or a port and keeps nothing itself.""",
 #: what each daemon reads
 FILES = {
     "slurmctld": ("slurm.conf", "gres.conf"),
-    "slurmd": ("slurm.conf", "gres.conf", "cgroup.conf"),
+    "slurmd": ("slurm.conf", "gres.conf", "cgroup.conf", "oci.conf"),
     "slurmdbd": ("slurmdbd.conf",),
     "slurmrestd": ("slurm.conf",),
 }
@@ -150,6 +152,7 @@ CONFIGURATION = {
     "SlurmUser should "
     "be able to read it.",
     "cgroup.conf": "How steps are confined by control groups. It is beside slurm.conf and may be absent.",
+    "oci.conf": oci.INTRODUCTION.replace("\n", " "),
 }
 SYNTAX = """Lines are NAME=VALUE pairs; names are read without regard to case. A # begins a comment, a backslash at the
 end of a line continues it, and «Include FILE» reads another file in place. Several nodes are written as a list:
@@ -158,5 +161,6 @@ n[1-4,7]."""
 SEE_ALSO = (
     "sacct(1)", "sacctmgr(1)", "salloc(1)", "sbatch(1)", "scancel(1)", "scontrol(1)", "scrun(1)", "sinfo(1)",
     "slurmpy(1)", "squeue(1)", "srun(1)", "slurm.conf(5)", "gres.conf(5)", "slurmdbd.conf(5)", "cgroup.conf(5)",
+    "oci.conf(5)",
     "slurmctld(8)", "slurmd(8)", "slurmdbd(8)", "slurmrestd(8)",
 )  # fmt: skip
