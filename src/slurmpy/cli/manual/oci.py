@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 OCI_CONF = {
-    "ContainerPath": "Pattern of the directory that each task's config.json is written into. It is made with the user's "
-    "rights and should be another for each task. By default it is oci-job%j-STEP/task-%t in SlurmdSpoolDir.",
-    "CreateEnvFile": "Write the task's variables into a file, %e: null (each ends with a NUL), newline (each on a line; "
-    "those that have line breaks are left out) or disabled. true is null, false is disabled.",
+    "ContainerPath": "Pattern of the directory that each task's config.json is written into. It is made with the "
+    "user's rights and should be another for each task. By default it is oci-job%j-STEP/task-%t in SlurmdSpoolDir.",
+    "CreateEnvFile": "Write the task's variables into a file, %e: null (each ends with a NUL), newline (each on a "
+    "line; those that have line breaks are left out) or disabled. true is null, false is disabled.",
     "DebugFlags": "Any flag of slurm.conf's DebugFlags: what is done with containers is logged like other messages.",
     "DisableCleanup": "Leave the files that were written for the runtime where they are.",
     "DisableHooks": "Kinds of hooks of config.json that are left out, joined by commas: prestart, createRuntime, "
@@ -17,7 +17,8 @@ OCI_CONF = {
     "--container names, and %@ is the program.",
     "MountSpoolDir": "Pattern of the path in the container at which the task's directory is seen. Where it is not set "
     "this is /var/run/slurm/, unless that would have to be made in the bundle's own file system.",
-    "RunTimeCreate": "Pattern of the runtime's create operation. The container gets the standard files of this command.",
+    "RunTimeCreate": "Pattern of the runtime's create operation. The container gets the standard files of this "
+    "command.",
     "RunTimeDelete": "Pattern of the runtime's delete operation.",
     "RunTimeEnvExclude": "Extended regular expression; variables (NAME=VALUE) that it matches are not given to the "
     "runtime.",
@@ -48,8 +49,8 @@ PATTERNS = {
     "%U": "Number of the user.",
 }
 
-INTRODUCTION = """How containers are run. It has the commands of an OCI runtime, as patterns, and is beside slurm.conf; slurmd reads
-it when it starts and when it is reconfigured. Where it is absent, --container is noted with the job, SLURM_CONTAINER
+INTRODUCTION = """How containers are run. It has the commands of an OCI runtime, as patterns, and is beside slurm.conf;
+slurmd reads it when it starts and when it is reconfigured. Where it is absent, --container is noted with the job, SLURM_CONTAINER
 is set, and the job runs on the host, which sbatch and srun say (OCIRequired of slurm.conf refuses it instead).
 All commands run as the job's user."""
 

@@ -267,6 +267,7 @@ def tables(page: Page, name: str) -> None:
         settings(page, slurmdbd_conf.SlurmdbdConf.TABLE, parameters.SLURMDBD_CONF)
     elif name == "oci.conf":
         settings(page, oci_conf.OciConf.TABLE, oci.OCI_CONF)
+        page.raw(".PP")
         page.text(oci.NEEDED)
         page.section("Patterns")
         page.text("In a pattern these stand for something; any other % is an error.")
