@@ -359,8 +359,10 @@ def test_the_staging_for_a_shared_file_system(oci):
 
 
 def test_the_root_directory_is_ones_own(oci):
-    oci.root.mkdir(mode=0o755)
+    oci.root.mkdir()
     oci.root.chmod(0o777)
+    assert oci.refused("state", "mine") == f"fatal: {oci.root} may be written by others than you"
+    oci.root.rmdir()
     driver = oci.create("mine", "true")
     assert oci.root.stat().st_mode & 0o777 == 0o700
     assert (oci.root / "mine/anchor.sock").stat().st_mode & 0o777 == 0o600

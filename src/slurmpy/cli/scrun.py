@@ -96,7 +96,7 @@ def found(place: Place) -> dict[str, Any]:
     if not place.is_held():
         # it may have written its last words since
         record = place.read() or record
-        record = {**record, "status": "stopped", "noticed": record["status"] == "stopped"}
+        record["status"] = "stopped"
     return record
 
 
@@ -129,6 +129,7 @@ def create(before: Parsed, parsed: Parsed, log: ScrunLog, env: Mapping[str, str]
         "pid_file": pid_file or "",
         "annotations": bundle.annotations,
         "job_id": 0,
+        "job_over": False,
         "job_env": [],
         "conf": "",
         "staging": "",
@@ -214,7 +215,7 @@ def delete(before: Parsed, parsed: Parsed, log: ScrunLog, env: Mapping[str, str]
     elif not place.wait_free(PATIENCE):
         raise fatal(f"the anchor of container {place.container} does not end")
     left = place.read()
-    if left is not None and left["status"] != "stopped":
+    if left is not None and (left["status"] != "stopped" or not left["job_over"]):
         clean(place, left, log)
     place.remove()
     return 0
@@ -245,10 +246,12 @@ def _signal_anchor(record: Mapping[str, Any], number: int) -> None:
 
 
 def clean(place: Place, record: dict[str, Any], log: ScrunLog) -> None:
-    """What an anchor that was killed has left undone: the job's end, and staging out. Raises Stop, SlurmError."""
+    """What an anchor that was killed, or met no slurmctld, has left undone: the job's end, and staging out.
+
+    Raises Stop, SlurmError."""
     from . import scrun_job, scrun_staging
 
-    log.info(f"the anchor of container {place.container} has been killed: cleaning up")
+    log.info(f"the anchor of container {place.container} has left something undone: cleaning up")
     if record["conf"]:
         os.environ["SLURM_CONF"] = record["conf"]
     if record["job_id"]:
@@ -260,7 +263,7 @@ def clean(place: Place, record: dict[str, Any], log: ScrunLog) -> None:
         record["staged_out"] = True
         place.write(record)
         staging.run("stage_out", scrun_staging.Container(record, log, _no_job))
-    record["status"] = "stopped"
+    record |= {"status": "stopped", "job_over": True}
     place.write(record)
 
 

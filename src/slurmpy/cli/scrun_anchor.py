@@ -133,7 +133,7 @@ class Anchor:
                 _write_pid(pid_file)
         except BaseException:
             self._on_signals(signal.SIG_IGN)
-            self.job.complete(0)
+            self.job.complete(None)
             raise
 
     def _stage_in(self) -> None:
@@ -184,16 +184,15 @@ class Anchor:
 
     def _finish(self, code: int) -> int:
         assert self.job is not None
+        status: int | None = code << 8 if self.asked_to_start else None
         try:
             self.staging.run("stage_out", self._container())
         except Stop as stop:
             self.log.error(plain(stop.err))
+            status = None  # the job is cancelled then (scrun(1))
         self._set(staged_out=True)
-        if self.asked_to_start:
-            self.job.complete(code << 8)
-        else:
-            self.job.cancel()
-        self._set(status=STOPPED, exit_code=code)
+        over = self.job.complete(status)
+        self._set(status=STOPPED, exit_code=code, job_over=over)
         self._close()
         return code
 
@@ -342,7 +341,7 @@ class Anchor:
         try:
             self.job.signal(self.step_id, number)
         except SlurmError as error:
-            if error.name in ("ESLURM_ALREADY_DONE", "ESLURM_INVALID_JOB_ID"):
+            if error.name in scrun_job.GONE:
                 return "container not running"
             return error.message
         return ""

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 #: srun's options, under scrun's name in messages
 COMMAND = JobCommand("scrun", rows("srun"), permute=False)
 _ROWS = {row.long[2:]: row for row in COMMAND.options}
+#: errors about a job or step that has ended
+GONE = ("ESLURM_ALREADY_DONE", "ESLURM_INVALID_JOB_ID")
 #: options of srun that make no sense as annotations: who the container is, and where its input and output go, is known
 NOT_FOR_CONTAINERS = frozenset(
     (
@@ -241,28 +243,23 @@ class ContainerJob:
         finally:
             control.close()
 
-    def complete(self, status: int) -> None:
-        """Gives the allocation back; `status` is a wait status."""
+    def complete(self, status: int | None) -> bool:
+        """Gives the allocation back; `status` is a wait status, None cancels the job. False if slurmctld is away."""
         if self.granted is None:
-            return
+            return True
         control = allocation.another(self.cluster)
         try:
-            control.call("complete_allocation", {"job_id": self.job_id, "status": status})
+            if status is None:
+                cancel(control, self.job_id)
+            else:
+                control.call("complete_allocation", {"job_id": self.job_id, "status": status})
         except SlurmError as error:
-            if error.name not in ("ESLURM_ALREADY_DONE", "ESLURM_INVALID_JOB_ID"):
+            if error.name not in GONE:
                 self.log.error(f"Unable to complete job {self.job_id}: {error.message}")
+                return False
         finally:
             control.close()
-
-    def cancel(self) -> None:
-        """Ends the job of a container that never started."""
-        control = allocation.another(self.cluster)
-        try:
-            cancel(control, self.job_id)
-        except SlurmError as error:
-            self.log.error(f"Unable to cancel job {self.job_id}: {error.message}")
-        finally:
-            control.close()
+        return True
 
     def wait_end(self) -> None:
         """Returns when slurmctld says that the job has ended; an absence of slurmctld is waited out."""
@@ -275,7 +272,7 @@ class ContainerJob:
                     if part.get("event") == "done":
                         return
             except SlurmError as error:
-                if error.name in ("ESLURM_INVALID_JOB_ID", "ESLURM_ALREADY_DONE"):
+                if error.name in GONE:
                     return
             except OSError:
                 pass
@@ -306,5 +303,5 @@ def cancel(cluster: Cluster, job_id: int) -> None:
     try:
         cluster.call("kill_job", {"job_id": str(job_id)})
     except SlurmError as error:
-        if error.name not in ("ESLURM_ALREADY_DONE", "ESLURM_INVALID_JOB_ID"):
+        if error.name not in GONE:
             raise

@@ -64,11 +64,8 @@ def open_root(path: str | None, make: bool) -> str:
         _refuse(f"{root} is not a directory")
     if seen.st_uid != os.geteuid():
         _refuse(f"{root} belongs to somebody else")
-    if seen.st_mode & 0o077:
-        # somebody's --root may have been made beforehand; what is in it is nobody else's business
-        if os.path.normpath(root) in ("/", "/tmp", "/run", "/var/tmp", "/home", "/root"):  # noqa: S108
-            _refuse(f"{root} cannot be scrun's alone")
-        os.chmod(root, 0o700)
+    if seen.st_mode & 0o022:
+        _refuse(f"{root} may be written by others than you")
     return root
 
 
