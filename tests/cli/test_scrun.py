@@ -155,6 +155,20 @@ def test_job_options_and_who_wins():
         assert text in caught.value.err
 
 
+def test_options_of_the_site():
+    options = scrun_job.options_of({"SCRUN_NTASKS": "2"}, {}, ("--ntasks=4", "--comment", "all"))
+    assert options.get("ntasks") == 2
+    assert options.get("comment") == "all"
+    for arguments, text in (
+        (("hostname",), "SrunArgs of oci.conf: hostname: not an option"),
+        (("--pty",), "SrunArgs of oci.conf: --pty cannot be given for containers of scrun"),
+        (("--nosuch",), "unrecognized option '--nosuch'"),
+    ):
+        with pytest.raises(Stop) as caught:
+            scrun_job.options_of({}, {}, arguments)
+        assert text in caught.value.err
+
+
 def test_levels_of_messages(tmp_path, capsys):
     log = ScrunLog({}, str(tmp_path / "log"), "json")
     log.error("one")

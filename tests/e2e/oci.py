@@ -9,6 +9,27 @@ from pathlib import Path
 
 DRIVER = Path(__file__).with_name("oci_driver.py")
 
+#: no container at all: the bundle's program as the child of a shell. For what scrun itself does
+HOST_RUNTIME = """#!/bin/sh
+trap : HUP INT TERM USR1 USR2
+"$@"
+exit $?
+"""
+OCI_CONF = """RunTimeQuery="false"
+RunTimeKill="false"
+RunTimeDelete="false"
+RunTimeRun="{runtime} %@"
+"""
+
+
+def without_containers(pocket) -> None:
+    """Gives a pocket cluster that is still to be started an oci.conf whose runtime runs programs on the host."""
+    pocket.directory.mkdir(mode=0o700)
+    runtime = pocket.home / "host-runtime"
+    runtime.write_text(HOST_RUNTIME)
+    runtime.chmod(0o755)
+    (pocket.directory / "oci.conf").write_text(OCI_CONF.format(runtime=runtime))
+
 
 class Oci:
     """scrun with a root directory of its own; `left()` is what is in it."""

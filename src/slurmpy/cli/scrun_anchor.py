@@ -111,8 +111,10 @@ class Anchor:
 
         self._on_signals(_raise)
         bundle = scrun_bundle.load(self.record["bundle"])
-        options = scrun_job.options_of(self.env, bundle.annotations)
+        scrun_job.options_of(self.env, bundle.annotations)  # before a pocket cluster is started for nothing
         cluster = connect.cluster("scrun")
+        site = scrun_job.site_arguments(cluster.conf)
+        options = scrun_job.options_of(self.env, bundle.annotations, site)
         self.staging = scrun_staging.find(self.env.get(scrun_staging.VARIABLE), str(cluster.conf.path or ""))
         self._set(conf=str(cluster.conf.path or ""), staging=self.env.get(scrun_staging.VARIABLE) or "")
         self.job = scrun_job.ContainerJob(cluster, options, self.log)

@@ -18,7 +18,7 @@ from .options.scrun import ANNOTATION, JOB_VARIABLES, MORE_VARIABLES, NO_VARIABL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from ..core.records.description import JobDescriptor
@@ -53,10 +53,37 @@ class LogMessages(request.Messages):
         self.log.say("error" if level == "warning" else "debug" if level.startswith("debug") else level, message)
 
 
-def options_of(env: Mapping[str, str], annotations: Mapping[str, str]) -> JobOptions:
-    """Job options out of SCRUN_... variables and the bundle's ``slurm.`` annotations, which win. Raises Stop."""
+def options_of(env: Mapping[str, str], annotations: Mapping[str, str], site: Sequence[str] = ()) -> JobOptions:
+    """Job options out of SrunArgs of oci.conf (`site`), SCRUN_... variables, and the bundle's ``slurm.`` annotations;
+    the later ones win. Raises Stop."""
     at = request.reading("scrun")
-    return request.options_of(COMMAND, at, (tuple(_of_variables(env)), tuple(_of_annotations(annotations))))
+    passes = (tuple(_of_site(site)), tuple(_of_variables(env)), tuple(_of_annotations(annotations)))
+    return request.options_of(COMMAND, at, passes)
+
+
+def site_arguments(conf: Any) -> tuple[str, ...]:
+    """SrunArgs of oci.conf. Raises Stop if there is no such file, SlurmError if it is wrong.
+
+    A container that a caller wants to be one must not become a program on the host, as that of ``srun --container``
+    does then: so scrun refuses to work without oci.conf, as Slurm's does.
+    """
+    from ..conf import oci_conf
+
+    path = oci_conf.path_beside(conf)
+    found = oci_conf.load(path)
+    if found is None:
+        raise _refused(f"unable to load {path}: No such file or directory")
+    return tuple(found.srun_arguments)
+
+
+def _of_site(arguments: Sequence[str]) -> Iterator[Given]:
+    given, operands = COMMAND.getopt(arguments, "script", act=False)
+    if operands:
+        raise _refused(f"SrunArgs of oci.conf: {operands[0]}: not an option")
+    for one in given:
+        if one.option.name in NOT_FOR_CONTAINERS:
+            raise _refused(f"SrunArgs of oci.conf: {one.option.long} cannot be given for containers of scrun")
+        yield one
 
 
 def _of_variables(env: Mapping[str, str]) -> Iterator[Given]:
@@ -154,7 +181,7 @@ class ContainerJob:
         job.name = options.get("job-name") or "scrun"
         job.command = bundle.args[0]
         job.container, job.container_id = bundle.path, container
-        job.current_working_directory = options.get("chdir") or bundle.cwd
+        job.current_working_directory = options.get("chdir") or "/"  # the container's own is in its bundle
         job.standard_input = job.standard_output = job.standard_error = job.open_mode = None
         for field, value in description.origin(["create", f"--bundle={bundle.path}", container], "scrun").items():
             setattr(job, field, value)
@@ -181,7 +208,7 @@ class ContainerJob:
         asked = step.describe(options, reply, bundle.args, base, own=True)
         asked.name = os.path.basename(bundle.args[0])
         asked.container, asked.container_id = bundle.path, container
-        asked.current_working_directory = options.get("chdir") or bundle.cwd
+        asked.current_working_directory = options.get("chdir") or "/"
         asked.submit_line = f"scrun start {container}"
         link = allocation.another(self.cluster)
         created = step.create(link, asked, LogMessages(self.log))
@@ -194,7 +221,8 @@ class ContainerJob:
         wanted = LaunchOptions(
             argv=bundle.args,
             environment=tasks,
-            cwd=options.get("chdir") or bundle.cwd,
+            cwd=options.get("chdir") or "/",
+            container_cwd=options.get("chdir") or "",
             umask=description.current_umask(),
             job_name=str(asked.name),
             **fields,

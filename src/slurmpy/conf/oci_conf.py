@@ -54,7 +54,7 @@ class OciConf(PlainConf):
         "RunTimeRun": ("str", None, True),
         "RunTimeStart": ("str", None, True),
         "SrunArgs": ("str", None, True),
-        "SrunPath": ("str", None, True),
+        "SrunPath": ("str", None, False),
         "StdIODebug": ("str", None, True),
         "SyslogDebug": ("str", None, True),
     }

@@ -27,8 +27,8 @@ OCI_CONF = {
     "RunTimeRun": "Pattern of the runtime's run operation, instead of RunTimeCreate and RunTimeStart: it comes back "
     "when the container ends, with its exit code. The quicker way.",
     "RunTimeStart": "Pattern of the runtime's start operation.",
-    "SrunArgs": "An argument for the srun that scrun starts; one line for each.",
-    "SrunPath": "Absolute path of the srun that scrun starts. By default it is looked for in PATH.",
+    "SrunArgs": "An option of srun (--mem-per-cpu=1G) that every container of scrun gets unless it says otherwise; one "
+    "line for each. scrun starts the step itself, so SrunPath names nothing that would be used.",
     "StdIODebug": "Level of what a step's error output says of containers.",
     "SyslogDebug": "Level of what syslog is told of containers.",
 }
@@ -50,8 +50,8 @@ PATTERNS = {
 }
 
 INTRODUCTION = """How containers are run. It has the commands of an OCI runtime, as patterns, and is beside slurm.conf;
-slurmd reads it when it starts and when it is reconfigured. Where it is absent, --container is noted with the job, SLURM_CONTAINER
-is set, and the job runs on the host, which sbatch and srun say (OCIRequired of slurm.conf refuses it instead).
+slurmd reads it when it starts and when it is reconfigured. Where it is absent, --container is noted with the job,
+SLURM_CONTAINER is set, and the job runs on the host, which sbatch and srun say (OCIRequired of slurm.conf refuses it instead).
 All commands run as the job's user."""
 
 NEEDED = """RunTimeQuery, RunTimeKill and RunTimeDelete are needed, and either RunTimeRun or both RunTimeCreate and
