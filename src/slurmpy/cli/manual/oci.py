@@ -51,7 +51,8 @@ PATTERNS = {
 
 INTRODUCTION = """How containers are run. It has the commands of an OCI runtime, as patterns, and is beside slurm.conf;
 slurmd reads it when it starts and when it is reconfigured. Where it is absent, --container is noted with the job,
-SLURM_CONTAINER is set, and the job runs on the host, which sbatch and srun say (OCIRequired of slurm.conf refuses it instead).
+SLURM_CONTAINER is set, and the job runs on the host, which sbatch and srun say (OCIRequired of slurm.conf refuses it
+instead).
 All commands run as the job's user."""
 
 NEEDED = """RunTimeQuery, RunTimeKill and RunTimeDelete are needed, and either RunTimeRun or both RunTimeCreate and
