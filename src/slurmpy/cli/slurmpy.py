@@ -39,14 +39,21 @@ def cli() -> None:
 @click.option("--gres", metavar="LIST", help="Generic resources of each node, as gpu:2 or gpu:a100:4.")
 @click.option("--features", metavar="LIST", help="Features of each node, as fast,ib.")
 @click.option("--name", metavar="CLUSTER", help="The cluster's name (pocket if not said).")
+@click.option(
+    "--container-runtime",
+    "runtime",
+    metavar="runc|crun|PATH|none",
+    help="What runs the containers of --container (in a new pocket, runc or crun, if they are there and work).",
+)
 def up(nodes: int | None, cpus: int | None, memory: str | None, gres: str | None, features: str | None,
-       name: str | None) -> None:  # fmt: skip
+       name: str | None, runtime: str | None) -> None:  # fmt: skip
     """Start the pocket cluster, with the nodes you want.
 
-    Options write its slurm.conf anew; without any it starts as it was last time.
+    Options write its slurm.conf anew; without any it starts as it was last time. --container-runtime tries the runtime
+    and writes oci.conf, unless you have written one of your own.
     """
     from slurmpy.core import sizes
-    from slurmpy.pocket import start
+    from slurmpy.pocket import containers, start
     from slurmpy.pocket.settings import Settings
 
     directory = Directory()
@@ -56,14 +63,18 @@ def up(nodes: int | None, cpus: int | None, memory: str | None, gres: str | None
         if memory is not None:
             given["memory"] = sizes.parse_mem(memory)
         if start.answers(directory):
-            if given:
+            if given or runtime is not None:
                 raise Fault("the pocket cluster runs already; 'slurmpy down' first, then 'slurmpy up' with options")
             click.echo("the pocket cluster runs already")
             return
         directory.make()
-        if given:
-            Settings(**given).write(directory)  # type: ignore[arg-type]
-        start.launch(directory)
+        settings = Settings(**given)  # type: ignore[arg-type]
+        new = not os.path.exists(directory.conf)
+        if runtime is not None:
+            containers.choose(directory, runtime)
+        if given or new:
+            settings.write(directory)
+        start.launch(directory, new=new and runtime is None)
     except SlurmError as error:
         raise Fault(error.message) from error
     except ValueError as error:
@@ -201,6 +212,25 @@ def import_slurmdbd(files: tuple[str, ...], cluster: str, delimiter: str, dry_ru
     except Stop as stop:
         click.echo(stop.err, err=True, nl=False)
         sys.exit(stop.code)
+    except SlurmError as error:
+        raise Fault(error.message) from error
+
+
+@cli.command("oci-conf")
+@click.argument("runtime", metavar="runc|crun|PATH")
+@click.option("--create-start", is_flag=True, help="By RunTimeCreate and RunTimeStart rather than by RunTimeRun.")
+def oci_conf(runtime: str, create_start: bool) -> None:
+    """Print an oci.conf for a site, to be put beside its slurm.conf.
+
+    It serves root and ordinary users. The path of the runtime is the one on this machine, and must be so on the nodes.
+    """
+    from slurmpy.conf import oci_runtimes
+
+    program = oci_runtimes.find(runtime)
+    if program is None:
+        raise Fault(f"{runtime}: no such program" + ("" if "/" in runtime else " in PATH; a path says where it is"))
+    try:
+        click.echo(oci_runtimes.text(program, create_start), nl=False)
     except SlurmError as error:
         raise Fault(error.message) from error
 

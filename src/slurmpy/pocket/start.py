@@ -43,8 +43,11 @@ def ensure(command: str, start: bool = True) -> str:
     return directory.conf
 
 
-def launch(directory: Directory, command: str = "slurmpy") -> bool:
-    """Brings the cluster up; False if another process had done so meanwhile. Raises SlurmError."""
+def launch(directory: Directory, command: str = "slurmpy", new: bool = False) -> bool:
+    """Brings the cluster up; False if another process had done so meanwhile. Raises SlurmError.
+
+    `new`: it has never run, so a runtime for containers is looked for; so it is if there is no slurm.conf.
+    """
     import fcntl
 
     directory.make()
@@ -63,7 +66,8 @@ def launch(directory: Directory, command: str = "slurmpy") -> bool:
             from .settings import Settings
 
             Settings().write(directory)
-        _spawn(directory)
+            new = True
+        _spawn(directory, new)
     finally:
         os.close(lock)
     return True
@@ -102,11 +106,13 @@ def _wait_for_recovery(directory: Directory) -> None:
         time.sleep(0.02)
 
 
-def _spawn(directory: Directory) -> None:
+def _spawn(directory: Directory, new: bool) -> None:
     """Starts the supervisor in a session of its own and waits until the cluster serves. Raises SlurmError."""
     reader, writer = os.pipe()
     os.set_inheritable(writer, True)
     argv = [sys.executable, "-s", "-m", "slurmpy.pocket.supervisor", directory.root, str(writer)]
+    if new:
+        argv.append("new")
     # The cluster outlives this command, so it must not take over the command's descriptors, variables or directory.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "SLURMPY_READY", "SBATCH_"))}
     environment["SLURM_CONF"] = directory.conf  # by this its processes are known as the cluster's

@@ -266,7 +266,10 @@ def _hold_lock(directory: Directory) -> int | None:
 
 
 def main(argv: list[str]) -> int:
-    """``supervisor DIRECTORY DESCRIPTOR``: says "ready" or why not on the descriptor, then watches."""
+    """``supervisor DIRECTORY DESCRIPTOR [new]``: says "ready" or why not on the descriptor, then watches.
+
+    "new": for containers there is to be what works here, and oci.conf if anything does.
+    """
     directory, report = Directory(argv[0]), int(argv[1])
     os.set_inheritable(report, False)
     for name in os.listdir("/proc/self/fd"):  # what the shell of the first command had open is not ours to keep
@@ -291,8 +294,15 @@ def main(argv: list[str]) -> int:
             return 1
         log.name = "supervisor"
         log.open(directory["log/supervisor.log"], to_stderr=False)
+        search = None
+        if argv[2:] == ["new"]:
+            from slurmpy.pocket.containers import Search
+
+            search = Search(directory)  # at work while the daemons are loaded
         supervisor = Supervisor(directory, lock)
         supervisor.preload()
+        if search is not None:
+            log.info(search.end())
         gc.freeze()
         problem = supervisor.start()
     except Exception as error:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from slurmpy.conf import oci_runtimes
+
 OCI_CONF = {
     "ContainerPath": "Pattern of the directory that each task's config.json is written into. It is made with the "
-    "user's rights and should be another for each task. By default it is oci-job%j-STEP/task-%t in SlurmdSpoolDir.",
+    "user's rights and should be another for each task. By default it is oci-job%j-STEP/task-%t in SlurmdSpoolDir, "
+    "with a directory runtime beside it for what the runtime itself has to keep (%b/../runtime).",
     "CreateEnvFile": "Write the task's variables into a file, %e: null (each ends with a NUL), newline (each on a "
     "line; those that have line breaks are left out) or disabled. true is null, false is disabled.",
     "DebugFlags": "Any flag of slurm.conf's DebugFlags: what is done with containers is logged like other messages.",
@@ -52,17 +55,11 @@ PATTERNS = {
 INTRODUCTION = """How containers are run. It has the commands of an OCI runtime, as patterns, and is beside slurm.conf;
 slurmd reads it when it starts and when it is reconfigured. Where it is absent, --container is noted with the job,
 SLURM_CONTAINER is set, and the job runs on the host, which sbatch and srun say (OCIRequired of slurm.conf refuses it
-instead).
-All commands run as the job's user."""
+instead). All commands run as the job's user. `slurmpy oci-conf runc` prints a file for a site, `slurmpy up
+--container-runtime runc` writes one for the pocket cluster."""
 
 NEEDED = """RunTimeQuery, RunTimeKill and RunTimeDelete are needed, and either RunTimeRun or both RunTimeCreate and
 RunTimeStart; with IgnoreFileConfigJson, RunTimeRun alone will do."""
 
-EXAMPLE = (
-    'EnvExclude="^(SLURM_CONF|SLURM_CONF_SERVER)="',
-    'RunTimeEnvExclude="^(SLURM_CONF|SLURM_CONF_SERVER)="',
-    'RunTimeQuery="runc --root=/run/user/%U/runc state %n.%u.%j.%s.%t"',
-    'RunTimeKill="runc --root=/run/user/%U/runc kill -a %n.%u.%j.%s.%t"',
-    'RunTimeDelete="runc --root=/run/user/%U/runc delete --force %n.%u.%j.%s.%t"',
-    'RunTimeRun="runc --root=/run/user/%U/runc run %n.%u.%j.%s.%t -b %b"',
-)
+#: What `slurmpy oci-conf runc` prints.
+EXAMPLE = tuple(oci_runtimes.text("/usr/sbin/runc").splitlines())
