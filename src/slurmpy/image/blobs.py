@@ -94,16 +94,15 @@ class ArchiveSource:
     decompressed into an unnamed file of `scratch` first. Raises ImageError."""
 
     def __init__(self, path: str, limits: Limits, scratch: str | None = None) -> None:
-        self.path = path
         self._members: dict[str, tuple[int, int]] = {}
         self._links: dict[str, str] = {}
         try:
             self._file: IO[bytes] = open(path, "rb")  # noqa: SIM115 - closed by close()
         except OSError as error:
-            raise reason(error, path) from None
+            raise ImageError(str(error.strerror)) from None
         try:
             if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
-                raise ImageError(f"{path}: not a file")
+                raise ImageError("not a file")
             head = self._file.read(6)
             self._file.seek(0)
             if head[:2] == b"\x1f\x8b" or head[:4] == b"\x28\xb5\x2f\xfd":
@@ -111,10 +110,10 @@ class ArchiveSource:
             self._read_index()
         except OSError as error:
             self.close()
-            raise reason(error, path) from None
-        except ImageError as error:
+            raise ImageError(str(error.strerror)) from None
+        except BaseException:
             self.close()
-            raise ImageError(f"{path}: {error}") from None
+            raise
 
     def _decompress(self, head: bytes, limits: Limits, scratch: str | None) -> None:
         import tempfile
@@ -157,7 +156,7 @@ class ArchiveSource:
                 offset, size = self._members[found]
                 return _Section(self._file.fileno(), offset, size), size  # type: ignore[return-value]
             found = self._links.get(found, "")
-        raise ImageError(f"{self.path}: there is no {printable(name)} in it")
+        raise ImageError(f"there is no {printable(name)} in it")
 
     def close(self) -> None:
         self._file.close()

@@ -96,12 +96,12 @@ class Layers:
             self._touched.add(path)
         self._count()
         if entry.kind == "dir":
-            self._directory(handle, name, path, entry, above)
+            self._directory(handle, name, path, entry)
             return
         if entry.kind == "link":
-            self._link(handle, name, path, entry, above)
+            self._link(name, path, entry, above)
             return
-        handle = self._clear(handle, name, path, above)
+        self._clear(handle, name, path)
         if entry.kind == "file":
             self._file(handle, name, entry, reader)
         elif entry.kind == "symlink":
@@ -162,26 +162,25 @@ class Layers:
             self.tree.empty(handle, path, self._touched.__contains__)
         else:
             self.tree.remove(handle, hidden, path + b"/" + hidden if path else hidden, self._touched.__contains__)
-        self.tree.forget()
+        self.tree.changed()
 
     # ---- entries
 
-    def _clear(self, handle: int, name: bytes, path: bytes, above: list[bytes]) -> int:
-        """Removes what an entry replaces; the descriptor of its directory, opened anew if it was closed for that."""
+    def _clear(self, handle: int, name: bytes, path: bytes) -> None:
+        """Removes what an entry replaces, if there is something."""
         try:
             os.stat(name, dir_fd=handle, follow_symlinks=False)
         except FileNotFoundError:
-            return handle
+            return
         self.tree.remove(handle, name, path)
-        self.tree.forget()
-        return self.tree.directory(above, make=False)[0]
+        self.tree.changed()
 
-    def _directory(self, handle: int, name: bytes, path: bytes, entry: Entry, above: list[bytes]) -> None:
+    def _directory(self, handle: int, name: bytes, path: bytes, entry: Entry) -> None:
         try:
             os.mkdir(name, 0o700, dir_fd=handle)
         except FileExistsError:
             if not stat.S_ISDIR(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode):
-                handle = self._clear(handle, name, path, above)
+                self._clear(handle, name, path)
                 os.mkdir(name, 0o700, dir_fd=handle)
         inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
         try:
@@ -206,7 +205,10 @@ class Layers:
     def _file(self, handle: int, name: bytes, entry: Entry, reader: Reader) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         if entry.full_size > self._limits.bytes:
-            raise ImageError(f"{printable(entry.name)}: a file of {entry.full_size} bytes")
+            raise ImageError(
+                f"{printable(entry.name)}: a file of {entry.full_size} bytes"
+                " (SLURMPY_IMAGE_LIMITS=bytes=SIZE allows more)"
+            )
         file = os.open(name, flags, 0o600, dir_fd=handle)
         try:
             if entry.pieces is None:
@@ -234,7 +236,7 @@ class Layers:
             while data:
                 data = data[os.write(file, data) :]
 
-    def _link(self, handle: int, name: bytes, path: bytes, entry: Entry, above: list[bytes]) -> None:
+    def _link(self, name: bytes, path: bytes, entry: Entry, above: list[bytes]) -> None:
         """A hard link; both names share all attributes, so none are set. A link to itself changes nothing."""
         *target_above, target = parts_of(entry.link) or [b""]
         if not target or target.startswith(WHITEOUT):
@@ -256,7 +258,7 @@ class Layers:
         from_handle = os.dup(from_handle)
         try:
             handle, _ = self.tree.directory(above, make=False)
-            handle = self._clear(handle, name, path, above)
+            self._clear(handle, name, path)
             os.link(target, name, src_dir_fd=from_handle, dst_dir_fd=handle, follow_symlinks=False)
         finally:
             os.close(from_handle)

@@ -72,12 +72,10 @@ def machine() -> tuple[str, tuple[str, ...]]:
 
 def open_image(reference: Reference, limits: Limits, scratch: str | None = None) -> Image:
     """The image that an oci:, oci-archive: or docker-archive: reference names. Raises ImageError that names it."""
-    source: Source
-    if reference.kind == "oci":
-        source = DirectorySource(reference.path)
-    else:
-        source = ArchiveSource(reference.path, limits, scratch)
+    source: Source = DirectorySource(reference.path)
     try:
+        if reference.kind != "oci":
+            source = ArchiveSource(reference.path, limits, scratch)
         if reference.kind == "docker-archive":
             from .docker_archive import find
         else:

@@ -130,7 +130,8 @@ class Reader:
             raise ImageError("the tar stream ends within a header")
         if not any(block):
             return None
-        written = _number(block[148:156], "checksum")
+        digits = block[148:156].partition(b"\0")[0].strip()
+        written = int(digits, 8) if digits and not digits.strip(b"01234567") else -1
         plain = block[:148] + b"        " + block[156:]
         if written != sum(plain) and written != sum(byte - 256 if byte > 127 else byte for byte in plain):
             raise ImageError("a header of the tar stream has a wrong checksum (not a tar file, or damaged)")

@@ -62,10 +62,16 @@ class Tree:
         os.close(self.top)
 
     def forget(self) -> None:
-        """Closes the directory that is kept open for the next name; needed whenever something is removed."""
+        """Closes the directory that is kept open for the next name."""
         if self._kept is not None:
             os.close(self._kept[1])
             self._kept = None
+
+    def changed(self) -> None:
+        """Something was removed, perhaps a link on the way to the directory that is kept open: it stays open for now,
+        but is looked up again by the next call."""
+        if self._kept is not None:
+            self._kept = ((b"..",), *self._kept[1:])
 
     def directory(self, parts: list[bytes], make: bool) -> tuple[int, bytes]:
         """(descriptor, path) of a directory, which is closed by the next call. Missing steps are made with mode 0755 if
