@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +22,40 @@ RunTimeKill="false"
 RunTimeDelete="false"
 RunTimeRun="{runtime} %@"
 """
+
+
+RUNC_CONF = """EnvExclude="^(SLURM_CONF|SLURM_CONF_SERVER)="
+RunTimeEnvExclude="^(SLURM_CONF|SLURM_CONF_SERVER)="
+RunTimeQuery="runc --root={state} state {tag}.%n.%u.%j.%s.%t"
+RunTimeKill="runc --root={state} kill -a {tag}.%n.%u.%j.%s.%t"
+RunTimeDelete="runc --root={state} delete --force {tag}.%n.%u.%j.%s.%t"
+RunTimeRun="runc --root={state} run {tag}.%n.%u.%j.%s.%t -b %b"
+"""
+PROGRAMS = ("sh", "cat", "echo", "env", "hostname", "id", "ls", "sleep", "stty", "tty", "true")
+
+
+def missing(*programs: str) -> list[str]:
+    """Those of `programs` that are not installed."""
+    return [name for name in programs if shutil.which(name) is None]
+
+
+def with_runc(pocket) -> None:
+    """Gives a pocket cluster that is still to be started an oci.conf for runc, whose state is in `pocket.home`.
+
+    The names of containers, which are also those of their control groups, are not those of another cluster's."""
+    pocket.directory.mkdir(mode=0o700)
+    text = RUNC_CONF.format(state=pocket.home / "runc", tag=os.urandom(4).hex())
+    (pocket.directory / "oci.conf").write_text(text)
+
+
+def root_file_system(place: Path) -> Path:
+    """One of busybox."""
+    for name in ("bin", "dev", "etc", "proc", "run", "sys", "tmp"):
+        (place / name).mkdir(parents=True, exist_ok=True)
+    shutil.copy(str(shutil.which("busybox")), place / "bin/busybox")
+    for name in PROGRAMS:
+        (place / "bin" / name).symlink_to("busybox")
+    return place
 
 
 def without_containers(pocket) -> None:

@@ -9,12 +9,14 @@ import tempfile
 
 import pytest
 
-from .oci import Oci
+from .cluster import Pocket
+from .oci import Oci, missing, root_file_system, with_runc
 
-MISSING = [name for name in ("podman", "conmon", "busybox") if shutil.which(name) is None]
+MISSING = missing("podman", "conmon", "busybox", "runc")
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
     pytest.mark.skipif(os.getuid() != 0, reason="podman's storage for a test needs root"),
+    pytest.mark.xdist_group("podman"),
 ]
 
 CONF = """
@@ -38,12 +40,7 @@ class Podman:
 
     def __init__(self, pocket, base):
         self.oci = Oci(pocket, base)
-        rootfs = base / "rootfs"
-        for name in ("bin", "dev", "etc", "proc", "run", "sys", "tmp"):
-            (rootfs / name).mkdir(parents=True)
-        shutil.copy(shutil.which("busybox"), rootfs / "bin/busybox")
-        for name in ("sh", "cat", "sleep", "echo"):
-            (rootfs / "bin" / name).symlink_to("busybox")
+        rootfs = root_file_system(base / "rootfs")
         wrapper = base / "scrun"
         command = shlex.join(["scrun", f"--root={self.oci.root}"])
         wrapper.write_text(
@@ -70,6 +67,15 @@ class Podman:
         return ("run", "--network=host", *options, "--rootfs", str(self.rootfs))
 
 
+@pytest.fixture(scope="module")
+def pocket(tmp_path_factory):
+    pocket = Pocket(tmp_path_factory.mktemp("podman"))
+    with_runc(pocket)
+    pocket.start("--nodes=2", "--cpus=8", "--memory=8000M")
+    yield pocket
+    pocket.down()
+
+
 @pytest.fixture
 def podman(pocket, tmp_path):
     podman = Podman(pocket, tmp_path)
@@ -89,8 +95,9 @@ def podman(pocket, tmp_path):
 
 
 def test_output_input_and_exit_code(podman):
-    done = podman.run(*podman.container("--rm"), "/bin/sh", "-c", "echo out; echo err >&2; exit 4")
-    assert (done.returncode, done.stdout, done.stderr) == (4, "out\n", "err\n")
+    done = podman.run(*podman.container("--rm"), "sh", "-c", "echo out; ls -d /*; echo err >&2; exit 4")
+    assert (done.returncode, done.stderr) == (4, "err\n")
+    assert done.stdout.split() == ["out", *(f"/{name}" for name in ("bin", "dev", "etc", "proc", "run", "sys", "tmp"))]
     done = podman.run(*podman.container("--rm", "-i"), "/bin/cat", stdin="words\n")
     assert (done.returncode, done.stdout) == (0, "words\n")
 
@@ -101,7 +108,7 @@ def test_a_detached_container_is_a_job_and_is_stopped(podman, pocket):
     )
     assert done.returncode == 0, done.stderr
     (job,) = pocket.ok("squeue", "-h", "-n", "sleeper", "-o", "%i").split()
-    assert podman.run("ps", "--format={{.Names}} {{.State}}").stdout.split() == ["sleeper", "running"]
+    assert podman.run("inspect", "--format={{.State.Status}}", "sleeper").stdout == "running\n"
     assert podman.run("stop", "-t", "1", "sleeper").returncode == 0
     pocket.wait(job)
     status = podman.run("inspect", "--format={{.State.Status}} {{.State.ExitCode}}", "sleeper").stdout.split()
