@@ -408,6 +408,7 @@ def test_there_is_no_container_without_oci_conf(oci, own_pocket):
     oci.pocket = own_pocket
     bundle = oci.bundle("unsafe", "true")
     path = own_pocket.directory / "oci.conf"
+    path.unlink(missing_ok=True)
     message = f"fatal: unable to load {path}: No such file or directory"
     assert oci.refused("create", f"--bundle={bundle}", "unsafe") == message
     path.write_text("SrunArgs=--nosuch\n")

@@ -153,3 +153,12 @@ def test_one_container_a_task(oci):
     assert driver.exit() == 0
     assert sorted(driver.out().split())[:3] == ["0", "0", "0"]
     oci.ok("delete", "many")
+
+
+def test_a_container_that_is_killed_while_it_is_made(oci):
+    """The runtime is in the middle of it, and will not clean up by itself."""
+    for turn in range(8):
+        name = f"early{turn}"
+        driver = oci.start(name, "sleep", "1000")
+        oci.ok("delete", "--force", name)
+        assert driver.exit() == 137

@@ -558,7 +558,8 @@ class Step:
         self.io.close()
         if self._container is not None:
             common = environment.of_batch(launch) if self.is_batch else environment.of_step(launch)
-            self._container.finish([task.pid for task in self.tasks], common)
+            aborted = any(status & 0x7F for status in statuses)
+            self._container.finish([task.pid for task in self.tasks], common, aborted)
         if self.is_batch and self.step_id == STEP_BATCH:
             spool.remove_script(launch["spool"], self.job_id)
         self.cgroup.remove()

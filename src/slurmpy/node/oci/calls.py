@@ -132,11 +132,16 @@ def state_of(outcome: Outcome) -> State | None:
     return State(str(found.get("status", "")), pid if isinstance(pid, int) and pid > 0 else 0)
 
 
-def remove(query: str, kill: str, delete: str, environment: Mapping[str, str]) -> str | None:
+def remove(query: str, kill: str, delete: str, environment: Mapping[str, str], aborted: bool = False) -> str | None:
     """Makes sure that there is no container: asked for by RunTimeQuery, ended by RunTimeKill, taken away by
-    RunTimeDelete. Returns what went wrong, None if it is gone."""
+    RunTimeDelete. Returns what went wrong, None if it is gone.
+
+    A runtime that was killed while it made the container (`aborted`) leaves one that it does not know of itself: runc
+    has a directory then, without the state that its own query looks for, but its delete takes that away."""
     state = state_of(call(query, environment))
     if state is None:
+        if aborted:
+            call(delete, environment)
         return None
     if state.status != "stopped":
         killed = call(kill, environment)

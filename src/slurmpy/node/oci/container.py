@@ -218,8 +218,10 @@ class Container:
 
     # ---------------------------------------------------------------- after the tasks
 
-    def finish(self, pids: Sequence[int], environment: Mapping[str, str]) -> None:
-        """All processes of the step have ended: no container is left with the runtime, and no file of ours."""
+    def finish(self, pids: Sequence[int], environment: Mapping[str, str], aborted: bool) -> None:
+        """All processes of the step have ended: no container is left with the runtime, and no file of ours.
+
+        `aborted`: a task's process, which is the runtime, was ended by a signal."""
         if self._lease is not None:
             os.close(self._lease)
             self._lease = None
@@ -227,6 +229,7 @@ class Container:
             return
         outside = calls.environment_without(environment, self._settings["RunTimeEnvExclude"])
         self._note.environment = outside
+        self._note.aborted = aborted
         self._note.tasks = [self._removal(local, str(pid) if pid else pattern.NO_PID) for local, pid in enumerate(pids)]
         for problem in self._note.clean(self._identity):
             self._say(problem, 2)

@@ -57,6 +57,7 @@ class Note:
         self.made: list[str] = []
         self.keep = False
         self.environment: dict[str, str] = {}
+        self.aborted = True  # the runtime may have been killed at any point; who has seen its end knows better
 
     def write(self) -> None:
         """Raises OSError."""
@@ -103,7 +104,7 @@ class Note:
         environment = self.environment or {"PATH": os.environ.get("PATH", os.defpath)}
         for query, kill, delete in self.tasks:
             if query:
-                problem = calls.remove(query, kill, delete, environment)
+                problem = calls.remove(query, kill, delete, environment, self.aborted)
                 if problem:
                     problems.append(problem)
         if not self.keep:
