@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -220,3 +221,45 @@ def test_scrun_py_beside_slurm_conf(tmp_path):
         with pytest.raises(Stop) as caught:
             scrun_staging.find(None, str(conf))
         assert why in caught.value.err
+
+
+def test_what_a_killed_create_leaves(tmp_path, capsys):
+    """It had no anchor yet, or that was killed, too."""
+    root = str(tmp_path / "root")
+    place = scrun_state.Place(scrun_state.open_root(root, make=True), "left")
+    record = {
+        "id": "left", "status": "creating", "pid": 0, "bundle": "/b", "submission_bundle": "/b", "oci_version": "1.0.0",
+        "annotations": {}, "job_id": 0, "job_over": False, "conf": "", "staged_in": False, "staged_out": False,
+        "staging": "",
+    }  # fmt: skip
+    lock = place.make(record)
+    assert place.is_held()
+    with pytest.raises(Stop, match="1"):
+        place.make(record)
+    os.close(lock)
+    assert scrun.run([f"--root={root}", "state", "left"], {}) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "stopped"
+    assert scrun.run([f"--root={root}", "delete", "left"], {}) == 0
+    assert os.listdir(root) == []
+
+
+def test_what_is_half_done_is_swept_away(tmp_path):
+    root = scrun_state.open_root(str(tmp_path / "root"), make=True)
+    for name in (".new-999999999-aa", ".new-x-bb"):
+        (tmp_path / "root" / name).mkdir()
+    place = scrun_state.Place(root, "next")
+    os.close(place.make({"id": "next"}))
+    assert os.listdir(root) == ["next"]
+    place.remove()
+    assert os.listdir(root) == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"id": 3}'])
+def test_a_record_that_is_none(tmp_path, text):
+    place = scrun_state.Place(scrun_state.open_root(str(tmp_path), make=True), "odd")
+    os.mkdir(place.path)
+    assert place.read() is None
+    (tmp_path / "odd/state.json").write_text(text)
+    with pytest.raises(Stop) as caught:
+        place.read()
+    assert caught.value.err == f"scrun: fatal: unable to parse {place.path}/state.json\n"

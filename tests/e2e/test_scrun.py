@@ -1,8 +1,10 @@
 """scrun: the whole life of a container, by a driver that does what conmon does."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -416,3 +418,42 @@ def test_there_is_no_container_without_oci_conf(oci, own_pocket):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert oci.left() == []
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_slurmctld_is_killed_meanwhile(oci, own_pocket, started):
+    without_containers(own_pocket)
+    own_pocket.start("--nodes=1")
+    oci.pocket = own_pocket
+    driver = oci.create("survivor", "sh", "-c", TRAPS)
+    job = oci.job("survivor")
+    if started:
+        oci.ok("start", "survivor")
+        said(driver, "ready")
+    os.kill(own_pocket.pid("slurmctld"), signal.SIGKILL)
+    until(lambda: own_pocket.run("scontrol", "ping").returncode, lambda code: code == 0)
+    if not started:
+        oci.ok("start", "survivor")
+        said(driver, "ready")
+    oci.ok("kill", "survivor")
+    assert driver.exit() == 9
+    oci.ok("delete", "survivor")
+    own_pocket.wait(job)
+    assert own_pocket.state(job) == "FAILED"
+
+
+def test_the_socket_takes_no_nonsense(oci):
+    driver = oci.create("plain", "true")
+    for data in (b"", b"\n", b"{}\n", b"[1]\n", b"x" * 100000, b'{"what": "kill", "signal": 9999}\n', b"\xff\n"):
+        with socket.socket(socket.AF_UNIX) as connection:
+            directory = os.open(oci.root / "plain", os.O_PATH)
+            connection.connect(f"/proc/self/fd/{directory}/anchor.sock")
+            os.close(directory)
+            with contextlib.suppress(OSError):
+                connection.sendall(data)
+                connection.shutdown(socket.SHUT_WR)
+                connection.recv(1000)
+    assert oci.status("plain") == "created"
+    oci.ok("start", "plain")
+    assert driver.exit() == 0
+    oci.ok("delete", "plain")

@@ -248,10 +248,23 @@ def _signal_anchor(record: Mapping[str, Any], number: int) -> None:
 def clean(place: Place, record: dict[str, Any], log: ScrunLog) -> None:
     """What an anchor that was killed, or met no slurmctld, has left undone: the job's end, and staging out.
 
-    Raises Stop, SlurmError."""
+    Once, however many deletes there are. Raises Stop, SlurmError."""
+    log.info(f"the anchor of container {place.container} has left something undone: cleaning up")
+    record["status"] = "stopped"  # as it looks to others, who see us hold the lock
+    place.write(record)
+    lock = place.hold()
+    try:
+        now = place.read()
+        if now is not None and not now["job_over"]:
+            _finish_for_anchor(place, now, log)
+    finally:
+        if lock >= 0:
+            os.close(lock)
+
+
+def _finish_for_anchor(place: Place, record: dict[str, Any], log: ScrunLog) -> None:
     from . import scrun_job, scrun_staging
 
-    log.info(f"the anchor of container {place.container} has left something undone: cleaning up")
     if record["conf"]:
         os.environ["SLURM_CONF"] = record["conf"]
     if record["job_id"]:
@@ -263,7 +276,7 @@ def clean(place: Place, record: dict[str, Any], log: ScrunLog) -> None:
         record["staged_out"] = True
         place.write(record)
         staging.run("stage_out", scrun_staging.Container(record, log, _no_job))
-    record |= {"status": "stopped", "job_over": True}
+    record["job_over"] = True
     place.write(record)
 
 

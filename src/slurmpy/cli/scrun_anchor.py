@@ -15,6 +15,7 @@ import threading
 import time
 from queue import SimpleQueue
 
+from ..core import signals
 from ..core.errors import SlurmError
 from . import scrun_bundle, scrun_job, scrun_staging
 from .errors import Stop, line
@@ -115,8 +116,9 @@ class Anchor:
         cluster = connect.cluster("scrun")
         site = scrun_job.site_arguments(cluster.conf)
         options = scrun_job.options_of(self.env, bundle.annotations, site)
-        self.staging = scrun_staging.find(self.env.get(scrun_staging.VARIABLE), str(cluster.conf.path or ""))
-        self._set(conf=str(cluster.conf.path or ""), staging=self.env.get(scrun_staging.VARIABLE) or "")
+        conf = os.path.abspath(cluster.conf.path) if cluster.conf.path else ""
+        self.staging = scrun_staging.find(self.env.get(scrun_staging.VARIABLE), conf)
+        self._set(conf=conf, staging=self.staging.name)
         self.job = scrun_job.ContainerJob(cluster, options, self.log)
         self.job.allocate(self.job.describe(bundle, self.place.container), self.env)
         try:
@@ -152,6 +154,7 @@ class Anchor:
     def _live(self) -> int:
         """Waits for start, runs the step, cleans up; the container's exit code."""
         self._on_signals(lambda number, _: self.requests.put(("stop", number)))
+        os.chdir("/")  # nobody's file system stays busy because a container waits
         what, number = self.requests.get()
         code = self._run_step() if what == "start" else 128 + number
         if not self.tried.is_set():
@@ -333,6 +336,8 @@ class Anchor:
 
     def _kill(self, number: int) -> str:
         assert self.job is not None
+        if not 0 < number <= signals.MAX_SIGNAL:
+            return f"Invalid requested signal: {number}"
         if not self.asked_to_start:
             if number not in HARMLESS:
                 self.requests.put(("stop", number))

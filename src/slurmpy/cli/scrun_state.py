@@ -141,6 +141,17 @@ class Place:
             os.close(descriptor)
         return False
 
+    def hold(self) -> int:
+        """Waits until nobody else has the lock and takes it; its descriptor, -1 if the container is gone."""
+        import fcntl
+
+        try:
+            descriptor = os.open(self.file(LOCK), os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return -1
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return descriptor
+
     def wait_free(self, seconds: float) -> bool:
         """Waits for the anchor's end. False if it lives still after `seconds`."""
         import fcntl
