@@ -65,12 +65,18 @@ def find(node: str, cluster: str, constrain_memory: bool) -> dict[str, Any] | No
 
 
 def remove_everywhere(path: str) -> None:
-    """A step's group, with all below it, in every hierarchy: a runtime makes one in each. Who is in use stays."""
-    for point, _, _ in _mounts():
+    """A step's group, with all below it, in every hierarchy: a runtime makes one in each. Who is in use stays, and so
+    does the directory of this node's groups where `find` has made it."""
+    for point, _, options in _mounts():
         top = os.path.join(point, path.lstrip("/"))
         for directory, _, _ in os.walk(top, topdown=False):
             _try_to_remove(directory)
-        _try_to_remove(os.path.dirname(top))
+        if not _has_memory(point, options):
+            _try_to_remove(os.path.dirname(top))
+
+
+def _has_memory(point: str, options: set[str]) -> bool:
+    return "memory" in options or b"memory" in processes.read(f"{point}/cgroup.controllers").split()
 
 
 def _try_to_remove(directory: str) -> None:
@@ -89,6 +95,21 @@ def leave(found: dict[str, Any] | None) -> None:
             pass
 
 
+def _directory(place: Mapping[str, Any], job_id: int, step_id: int) -> str:
+    return os.path.join(place["memory"], f"job_{job_id}_step_{step_id}")
+
+
+def _below_mount(directory: str) -> str:
+    """The path of a step's group in any hierarchy."""
+    return "/" + "/".join(directory.split("/")[-2:])
+
+
+def remove_of(found: Mapping[str, Any] | None, job_id: int, step_id: int) -> None:
+    """The groups of a step whose slurmstepd could not take them away."""
+    if found is not None:
+        remove_everywhere(_below_mount(_directory(found, job_id, step_id)))
+
+
 class Cgroup:
     """The group of one step; does nothing where slurmd found no place for it."""
 
@@ -97,8 +118,7 @@ class Cgroup:
         self._directory = ""
         self._limit = launch["memory"] * MIB
         if self._place:
-            name = f"job_{launch['job_id']}_step_{launch['step_id']}"
-            self._directory = os.path.join(self._place["memory"], name)
+            self._directory = _directory(self._place, launch["job_id"], launch["step_id"])
         self._ooms = 0
 
     @property
@@ -140,7 +160,7 @@ class Cgroup:
         version 2 a group with processes of its own cannot hand limits down."""
         if self._place is None or self._place["version"] == 2:
             return ""
-        return "/" + "/".join(self._directory.split("/")[-2:])
+        return _below_mount(self._directory)
 
     def members(self) -> list[int]:
         if self._place is None:
@@ -166,6 +186,17 @@ class Cgroup:
     def out_of_memory(self) -> bool:
         """Whether the kernel has killed somebody in it for want of memory."""
         return self._place is not None and self._oom_kills() > self._ooms
+
+    def limit_was_hit(self) -> bool:
+        """Whether the step wanted more than its limit. In version 1 a kill counts where it happens, and that may have
+        been in a group below that its container's runtime has taken away since."""
+        if self._place is None or self._place["version"] == 2:
+            return False
+        limit, most = (
+            processes.read(os.path.join(self._directory, f"memory.{name}_in_bytes")).strip()
+            for name in ("limit", "max_usage")
+        )
+        return limit.isdigit() and most.isdigit() and int(most) >= int(limit)
 
     def remove(self) -> None:
         """Takes the group away; members that cannot be killed keep it."""

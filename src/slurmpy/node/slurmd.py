@@ -23,7 +23,7 @@ from slurmpy.rpc.aio import AsyncClient
 from slurmpy.rpc.cluster import controller_address
 from slurmpy.rpc.log import log
 
-from . import control, measure, processes, programs, spool
+from . import cgroup, control, measure, processes, programs, spool
 from .jobs import Job, Step
 from .oci import leftovers as containers
 from .spawner import Spawner
@@ -406,6 +406,7 @@ class Slurmd:
             pass
         if step.step_id == STEP_BATCH:
             spool.remove_script(self.spool, step.job_id)
+        cgroup.remove_of(self.cgroup, step.job_id, step.step_id)
         end = {
             "kind": "batch" if step.step_id == STEP_BATCH else "tasks",
             "job_id": step.job_id,

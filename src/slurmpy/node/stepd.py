@@ -286,10 +286,17 @@ class Step:
             self._exit_timer.cancel()
             self._exit_timer = None
         exited, self._exited = self._exited, []
-        if self.cgroup.active and self.cgroup.out_of_memory():
+        if self.cgroup.active and (self.cgroup.out_of_memory() or self._container_killed(exited)):
             self._note_oom()
         self._task_epilogs(exited)
         self.io.exited([(task.number, task.status or 0) for task in exited])
+
+    def _container_killed(self, exited: list[Task]) -> bool:
+        """Whether containers of ours were killed, not by us, and the step's memory had been used up."""
+        if self._container is None or self._killing or self._announced:
+            return False
+        killed = (signal.SIGKILL, (128 + signal.SIGKILL) << 8)
+        return any(task.status in killed for task in exited) and self.cgroup.limit_was_hit()
 
     def _task_epilogs(self, exited: list[Task]) -> None:
         launch = self.launch
