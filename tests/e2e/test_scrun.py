@@ -136,6 +136,8 @@ def test_a_forced_delete_ends_the_container(oci, pocket):
     job = oci.job("forced")
     oci.ok("delete", "--force", "forced")
     assert driver.exit() == 137
+    assert driver.err() == ""
+    assert "CANCELLED" in oci.logged()[-1]["msg"]
     pocket.wait(job)
     idle = oci.create("unstarted", "true")
     oci.ok("delete", "--force", "unstarted")

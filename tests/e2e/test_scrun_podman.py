@@ -79,19 +79,21 @@ def pocket(tmp_path_factory):
 @pytest.fixture
 def podman(pocket, tmp_path):
     podman = Podman(pocket, tmp_path)
-    info = podman.run("info")
-    if info.returncode:
-        pytest.skip(f"podman does not work here: {info.stderr.strip()}")
-    yield podman
-    podman.run("rm", "--all", "--force", "-t", "0")
-    assert podman.oci.left() == []
-    with open("/proc/mounts") as stream:
-        mounts = [line.split()[1] for line in stream]
-    left = [mount for mount in mounts if mount.startswith((str(tmp_path), podman.short))]
-    for mount in left:
-        subprocess.run(["umount", "-l", mount], check=False)
-    shutil.rmtree(podman.short)
-    assert left == []
+    try:
+        info = podman.run("info")
+        if info.returncode:
+            pytest.skip(f"podman does not work here: {info.stderr.strip()}")
+        yield podman
+        podman.run("rm", "--all", "--force", "-t", "0")
+        assert podman.oci.left() == []
+        with open("/proc/mounts") as stream:
+            mounts = [line.split()[1] for line in stream]
+        left = [mount for mount in mounts if mount.startswith((str(tmp_path), podman.short))]
+        for mount in left:
+            subprocess.run(["umount", "-l", mount], check=False)
+        assert left == []
+    finally:
+        shutil.rmtree(podman.short)
 
 
 def test_output_input_and_exit_code(podman):

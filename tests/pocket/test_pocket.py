@@ -155,3 +155,10 @@ def test_jobs_that_come_before_slurmdbd_have_their_users_account(fresh):
     lines = until(lambda: set(fresh.run(*show).stdout.split()), lambda found: found == expected, 30)
     assert lines == expected
     assert "Account=root QOS=normal" in fresh.run("scontrol", "show", "job", "5").stdout
+
+
+def test_files_of_the_present_directory_are_no_part_of_its_programs(fresh):
+    for name in ("json", "pty", "socket", "slurmpy"):
+        (fresh.home / f"{name}.py").write_text("raise SystemExit('taken from the present directory')\n")
+    fresh.ok("slurmpy", "up")
+    assert fresh.ok("srun", "echo", "fine") == "fine\n"

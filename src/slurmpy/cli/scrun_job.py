@@ -147,13 +147,14 @@ class ContainerLaunch(Launch):
             self.log.info(part)
 
     def _frame(self, node: Any, kind: int, task: int, body: bytes) -> None:
+        if kind == stepio.MESSAGE:  # slurmstepd's own words are none of the container's standard error
+            text = body.decode("utf-8", "replace").rstrip("\n")
+            self.complaints.append(text)
+            self.log.error(text)
+            return
         super()._frame(node, kind, task, body)
         if kind == stepio.STARTED and len(self.started) == self.count:
             self.on_started()
-        elif kind == stepio.MESSAGE:
-            text = body.decode("utf-8", "replace").rstrip("\n")
-            self.complaints.append(text)
-            self.log.info(text)
 
 
 class ContainerJob:

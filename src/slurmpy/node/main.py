@@ -367,7 +367,7 @@ def _reread(slurmd: Slurmd, server: Any) -> None:
 
 
 def main() -> None:
-    sys.exit(run(sys.argv[1:], (sys.executable, "-m", "slurmpy.node.main")))
+    sys.exit(run(sys.argv[1:], (sys.executable, "-P", "-m", "slurmpy.node.main")))
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ class Slurmd:
 
     async def _remove_containers(self, job_id: int, step_id: int, restart_cnt: int) -> None:
         """What a killed slurmstepd has left with the runtime and in the spool directory; in a process of its own."""
-        command = (sys.executable, "-m", "slurmpy.node.oci.leftovers", self.spool)
+        command = (sys.executable, "-P", "-m", "slurmpy.node.oci.leftovers", self.spool)
         process = await asyncio.create_subprocess_exec(
             *command, str(job_id), str(step_id), str(restart_cnt), stderr=asyncio.subprocess.PIPE
         )

@@ -110,7 +110,8 @@ def _spawn(directory: Directory, new: bool) -> None:
     """Starts the supervisor in a session of its own and waits until the cluster serves. Raises SlurmError."""
     reader, writer = os.pipe()
     os.set_inheritable(writer, True)
-    argv = [sys.executable, "-s", "-m", "slurmpy.pocket.supervisor", directory.root, str(writer)]
+    # -P: what lies in the directory where somebody happens to be is no part of the cluster's programs
+    argv = [sys.executable, "-P", "-s", "-m", "slurmpy.pocket.supervisor", directory.root, str(writer)]
     if new:
         argv.append("new")
     # The cluster outlives this command, so it must not take over the command's descriptors, variables or directory.
