@@ -14,6 +14,7 @@ from slurmpy.cli.errors import Stop
 from slurmpy.cli.options.scrun import (
     BEFORE,
     COMMAND,
+    CONTAINER_VARIABLES,
     JOB_VARIABLES,
     MORE_VARIABLES,
     NO_VARIABLES,
@@ -42,6 +43,14 @@ def test_every_input_variable_of_the_release_is_known():
     known = {f"SCRUN_{variable}" for variable in JOB_VARIABLES.values()} | set(MORE_VARIABLES) | set(NO_VARIABLES)
     known |= {SWITCHES_WAIT, "SCRUN_DEBUG", "SCRUN_STDERR_DEBUG", "SCRUN_FILE_DEBUG", "SCRUN_SYSLOG_DEBUG"}
     assert wanted - known == set()
+
+
+@pytest.mark.skipif(not VARIABLES.exists(), reason=f"no reference beside the repository: {VARIABLES}")
+def test_every_output_variable_of_the_release_is_in_the_table():
+    with VARIABLES.open() as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    wanted = {row["name"] for row in rows if row["direction"] == "output" and row["name"].startswith("SCRUN_")}
+    assert wanted == {name.removesuffix("_NAME") for name, _ in CONTAINER_VARIABLES}
 
 
 def test_every_variable_is_an_option_of_srun():

@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from slurmpy.cli.options.scrun import CONTAINER_VARIABLES
+
 from .cluster import Pocket
 from .oci import Driver, Oci, without_containers
 from .test_main_job import until
@@ -311,6 +313,8 @@ def test_staging_by_a_python_file(oci, pocket):
     assert (found["user_id"], found["group_id"]) == (os.getuid(), os.getgid())
     assert {f"SCRUN_BUNDLE={driver.bundle}", "SCRUN_CONTAINER_ID=staged"} <= set(found["job_env"])
     assert f"SLURM_JOB_ID={found['job_id']}" in found["job_env"]
+    told_of = {entry.partition("=")[0] for entry in found["job_env"] if entry.startswith("SCRUN_")}
+    assert told_of == {name for name, _ in CONTAINER_VARIABLES if name != "SCRUN_ANNOTATION_NAME"}
     assert found["remote"][0] == 4
     assert found["remote"][1].startswith("on n")
     assert found["local"] == [3, "here\n"]

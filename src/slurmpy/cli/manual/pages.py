@@ -117,6 +117,13 @@ def environment(page: Page, command: Command) -> None:
         for variable, meaning, programs in prose.JOB_VARIABLES:
             if letter in programs:
                 page.item(bold(variable), meaning)
+    if command.name == "scrun":
+        from ..options.scrun import CONTAINER_VARIABLES
+
+        page.subsection("Variables that containers find")
+        page.text("Beside those of their job, as a task of srun finds them:")
+        for variable, meaning in CONTAINER_VARIABLES:
+            page.item(bold(variable), meaning)
 
 
 # ---- slurmpy itself

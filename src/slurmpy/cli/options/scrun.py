@@ -130,6 +130,29 @@ def version_text() -> str:
     return f"scrun version {SLURM_VERSION}\nspec: {OCI_VERSION}\n"
 
 
+#: what a container finds beside the variables of its job, and a staging in its job_env
+CONTAINER_VARIABLES = (
+    ("SCRUN_ANNOTATION_NAME", "The annotation NAME of the bundle, one variable for each."),
+    ("SCRUN_BUNDLE", "The bundle, as staging has left it."),
+    ("SCRUN_CONTAINER_ID", "The container's ID."),
+    ("SCRUN_GROUP", "Primary group of the user who called create."),
+    ("SCRUN_GROUP_ID", "Its number."),
+    ("SCRUN_LOG_FILE", "The file of --log."),
+    ("SCRUN_LOG_FORMAT", "As --log-format."),
+    ("SCRUN_OCI_VERSION", "Version of the OCI runtime specification that the bundle follows."),
+    ("SCRUN_PID", "Number of the process that stands for the container on the host where create was called."),
+    ("SCRUN_PID_FILE", "The file of --pid-file."),
+    ("SCRUN_ROOT", "The directory of --root."),
+    ("SCRUN_ROOTFS_PATH", "The container's root file system, as staging has left it."),
+    ("SCRUN_SOCKET", "Where that process answers."),
+    ("SCRUN_SPOOL_DIR", "Directory for temporary files of staging; delete removes it."),
+    ("SCRUN_SUBMISSION_BUNDLE", "The bundle that create was given."),
+    ("SCRUN_SUBMISSION_CONFIG_FILE", "Its config.json."),
+    ("SCRUN_SUBMISSION_ROOTFS_PATH", "Its root file system."),
+    ("SCRUN_USER", "The user who called create."),
+    ("SCRUN_USER_ID", "The user's number."),
+)  # fmt: skip
+
 COMMAND = ScrunCommand(
     OPTIONS,
     usage="[GLOBAL OPTIONS] OPERATION [OPTIONS] [ID [SIGNAL]]",
