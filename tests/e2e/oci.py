@@ -29,8 +29,13 @@ RunTimeEnvExclude="^(SLURM_CONF|SLURM_CONF_SERVER)="
 RunTimeQuery="runc --root={state} state {tag}.%n.%u.%j.%s.%t"
 RunTimeKill="runc --root={state} kill -a {tag}.%n.%u.%j.%s.%t"
 RunTimeDelete="runc --root={state} delete --force {tag}.%n.%u.%j.%s.%t"
-RunTimeRun="runc --root={state} run {tag}.%n.%u.%j.%s.%t -b %b"
 """
+#: in which of both ways the runtime is called
+RUNC_MODES = {
+    "run": 'RunTimeRun="runc --root={state} run {tag}.%n.%u.%j.%s.%t -b %b"\n',
+    "create": 'RunTimeCreate="runc --root={state} create {tag}.%n.%u.%j.%s.%t -b %b"\n'
+    'RunTimeStart="runc --root={state} start {tag}.%n.%u.%j.%s.%t"\n',
+}
 PROGRAMS = ("sh", "cat", "echo", "env", "hostname", "id", "ls", "sleep", "stty", "tty", "true")
 
 
@@ -39,13 +44,15 @@ def missing(*programs: str) -> list[str]:
     return [name for name in programs if shutil.which(name) is None]
 
 
-def with_runc(pocket) -> None:
-    """Gives a pocket cluster that is still to be started an oci.conf for runc, whose state is in `pocket.home`.
+def runc_conf(state: object, tag: str, mode: str = "run") -> str:
+    """oci.conf for runc; the names of its containers, and so of their control groups, begin with `tag`."""
+    return (RUNC_CONF + RUNC_MODES[mode]).format(state=state, tag=tag)
 
-    The names of containers, which are also those of their control groups, are not those of another cluster's."""
+
+def with_runc(pocket, mode: str = "run") -> None:
+    """Gives a pocket cluster that is still to be started an oci.conf for runc, whose state is in `pocket.home`."""
     pocket.directory.mkdir(mode=0o700)
-    text = RUNC_CONF.format(state=pocket.home / "runc", tag=os.urandom(4).hex())
-    (pocket.directory / "oci.conf").write_text(text)
+    (pocket.directory / "oci.conf").write_text(runc_conf(pocket.home / "runc", os.urandom(4).hex(), mode))
 
 
 def root_file_system(place: Path) -> Path:

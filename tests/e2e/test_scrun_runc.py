@@ -21,10 +21,10 @@ pytestmark = [
 TRAPS = "trap 'echo usr1' USR1; trap 'echo term; exit 9' TERM; echo ready; while :; do sleep 0.05; done"
 
 
-@pytest.fixture(scope="module")
-def pocket(tmp_path_factory):
+@pytest.fixture(scope="module", params=["run", "create"])
+def pocket(request, tmp_path_factory):
     pocket = Pocket(tmp_path_factory.mktemp("runc"))
-    with_runc(pocket)
+    with_runc(pocket, request.param)
     pocket.start("--nodes=2", "--cpus=8", "--memory=8000M")
     yield pocket
     pocket.down()
@@ -107,13 +107,12 @@ def test_signals(oci):
 
 
 def test_a_terminal(oci):
-    script = "tty; stty size; read line; echo got $line; exit 5"
+    script = "test -t 0 && test -t 1 && stty size; read line; echo got $line; exit 5"
     driver = oci.start("tty", "sh", "-c", script, window=[33, 111], stdin=subprocess.PIPE, process={"terminal": True})
     until(driver.out, lambda out: "33 111" in out)
     driver.process.stdin.write("hello\n")
     driver.process.stdin.flush()
     assert driver.exit() == 5
-    assert "/dev/" in driver.out()
     assert "got hello\r\n" in driver.out()
     oci.ok("delete", "tty")
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.permissions.people import People, possible
 
-from .oci import RUNC_CONF, Oci, missing, root_file_system
+from .oci import Oci, missing, root_file_system, runc_conf
 from .site import Site, as_user
 from .test_main_job import until
 
@@ -51,7 +51,7 @@ def site():
     (base / "runc").mkdir()
     (base / "runc").chmod(0o1777)
     site = Site(base)
-    (base / "oci.conf").write_text(RUNC_CONF.format(state=f"{base}/runc/%U", tag=base.name))
+    (base / "oci.conf").write_text(runc_conf(f"{base}/runc/%U", base.name))
     try:
         site.up()
         until(lambda: site.run("sinfo", "-h", "-n", "n1", "-o", "%T").stdout.strip(), lambda state: state == "idle")

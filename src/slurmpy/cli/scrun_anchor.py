@@ -74,6 +74,7 @@ class Anchor:
         code = NOT_STARTED
         try:
             self.log.to_stderr = False
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a daemon or a caller that goes away is an error, no end
             threading.Thread(target=self._watch_create, args=(pipe,), daemon=True).start()
             try:
                 self._prepare(pid_file)
@@ -220,7 +221,6 @@ class Anchor:
         self._tell(pipe, text.encode("utf-8", "surrogateescape") or b"scrun: fatal: create failed\n")
 
     def _tell(self, pipe: int, data: bytes) -> None:
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         try:
             os.write(pipe, data)
         except OSError:
