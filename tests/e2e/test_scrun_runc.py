@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -107,9 +108,11 @@ def test_signals(oci):
 
 
 def test_a_terminal(oci):
-    script = "test -t 0 && test -t 1 && stty size; read line; echo got $line; exit 5"
+    # runc gives its terminal a size a moment after the program has started
+    wait = 'while test "$(stty size)" != "33 111"; do sleep 0.01; done'
+    script = f"test -t 0 && test -t 1 && {wait} && stty size; read line; echo got $line; exit 5"
     driver = oci.start("tty", "sh", "-c", script, window=[33, 111], stdin=subprocess.PIPE, process={"terminal": True})
-    until(driver.out, lambda out: "33 111" in out)
+    assert "33 111" in until(driver.out, lambda out: "33 111" in out)
     driver.process.stdin.write("hello\n")
     driver.process.stdin.flush()
     assert driver.exit() == 5
@@ -136,6 +139,20 @@ def test_however_it_ends_nothing_is_left(oci, pocket, how):
         oci.ok("delete", "ended")
     pocket.wait(job)
     assert pocket.state(job) in ("CANCELLED", "FAILED")
+
+
+def test_a_killed_anchors_container_goes_at_once(oci, pocket):
+    """Its first process knows nothing of SIGTERM; the job is not to wait for KillWait."""
+    driver = oci.start("orphan", "sleep", "1000")
+    job = oci.job("orphan")
+    until(oci.runtime_state, bool)
+    began = time.monotonic()
+    os.kill(driver.pid, signal.SIGKILL)
+    assert driver.exit() == -9
+    oci.ok("delete", "orphan")
+    pocket.wait(job)
+    assert time.monotonic() - began < 20
+    assert pocket.state(job) == "CANCELLED"
 
 
 def test_a_program_that_the_container_has_not(oci):

@@ -130,6 +130,7 @@ def create(before: Parsed, parsed: Parsed, log: ScrunLog, env: Mapping[str, str]
         "annotations": bundle.annotations,
         "job_id": 0,
         "job_over": False,
+        "step_id": None,
         "job_env": [],
         "conf": "",
         "staging": "",
@@ -270,7 +271,7 @@ def _finish_for_anchor(place: Place, record: dict[str, Any], log: ScrunLog) -> N
     if record["job_id"]:
         from . import connect
 
-        scrun_job.cancel(connect.cluster("scrun", start=False), int(record["job_id"]))
+        scrun_job.cancel(connect.cluster("scrun", start=False), int(record["job_id"]), record["step_id"])
     if record["staged_in"] and not record["staged_out"]:
         staging = scrun_staging.find(record["staging"] or None, record["conf"] or None)
         record["staged_out"] = True

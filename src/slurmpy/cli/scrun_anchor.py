@@ -171,6 +171,7 @@ class Anchor:
             more = {**self.variables(bundle), **self.job.variables()}
             running = self.job.step(bundle, self.place.container, more, self._started)
             self.step_id = running.step_id
+            self._set(step_id=self.step_id)
             code = running.run()
         except Stop as stop:
             self.failure, code = plain(stop.err), NOT_STARTED

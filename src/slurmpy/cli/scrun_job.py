@@ -13,6 +13,7 @@ from .errors import Stop, line
 from .job_options import JobOptions
 from .launch import LaunchOptions
 from .launch_engine import Launch
+from .launch_terminal import SIGKILL
 from .options.job import JobCommand, rows, says_yes
 from .options.scrun import ANNOTATION, JOB_VARIABLES, MORE_VARIABLES, NO_VARIABLES, SWITCHES_WAIT
 
@@ -327,10 +328,16 @@ class Running:
             self.epilog()
 
 
-def cancel(cluster: Cluster, job_id: int) -> None:
-    """Ends a job whose anchor is gone. A job that has ended is no error. Raises SlurmError."""
-    try:
-        cluster.call("kill_job", {"job_id": str(job_id)})
-    except SlurmError as error:
-        if error.name not in GONE:
-            raise
+def cancel(cluster: Cluster, job_id: int, step_id: int | None = None) -> None:
+    """Ends a job whose anchor is gone. With `step_id` its container is killed at once: its first process would not be
+    told of SIGTERM, and the job would be completing for KillWait. A job that has ended is no error. Raises SlurmError.
+    """
+    requests: list[tuple[str, dict[str, Any]]] = [("kill_job", {"job_id": str(job_id)})]
+    if step_id is not None:
+        requests.insert(0, ("kill_step", {"job_id": job_id, "step_id": step_id, "signal": SIGKILL}))
+    for method, args in requests:
+        try:
+            cluster.call(method, args)
+        except SlurmError as error:
+            if error.name not in GONE:
+                raise
