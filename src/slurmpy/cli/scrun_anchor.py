@@ -8,6 +8,7 @@ it. start, kill and delete reach it by a unix socket, which only its own user an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -23,7 +24,7 @@ from .scrun_staging import Container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import FrameType
     from typing import Any, NoReturn
 
@@ -36,6 +37,8 @@ READY = b"ready"
 #: signals that end a container which has not started; others are nothing to it
 HARMLESS = frozenset((signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH))
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+#: so long the end waits for answers that are under way, seconds
+LAST_WORDS = 2.0
 #: exit code of a container that could not be started
 NOT_STARTED = 1
 #: so long after the job's end a step may take to tell of its own, seconds
@@ -58,6 +61,8 @@ class Anchor:
     ) -> None:
         self.place, self.record, self.log, self.env, self.console = place, record, log, env, console
         self.guard = threading.Lock()
+        self.answered = threading.Condition()
+        self.answers = 0  # requests that have been read and not been answered yet
         self.requests: SimpleQueue[tuple[str, int]] = SimpleQueue()
         self.asked_to_start = False
         self.tried = threading.Event()  # the start has succeeded or failed
@@ -100,6 +105,7 @@ class Anchor:
 
                 self.log.error("".join(traceback.format_exception(error)))
         finally:
+            self._let_answers_go()
             for stream in (sys.stdout, sys.stderr):
                 try:
                     stream.flush()
@@ -177,6 +183,9 @@ class Anchor:
             self.failure, code = plain(stop.err), NOT_STARTED
         except SlurmError as error:
             self.failure, code = f"Unable to create step for job {self.job.job_id}: {error.message}", NOT_STARTED
+        except Exception as error:  # a terminal that is gone, or a defect: what has begun must be ended in good order
+            self.failure, code = f"{type(error).__name__}: {error}", NOT_STARTED
+            self.log.error(self.failure)
         if not self.tried.is_set():
             told = running.complaints[0] if running is not None and running.complaints else ""
             self.failure = self.failure or told or "the container could not be started"
@@ -206,9 +215,15 @@ class Anchor:
     # ---------------------------------------------------------------- small things
 
     def _set(self, **changes: Any) -> None:
+        """Changes the record. Raises OSError while create waits; later a full disk must not end a container."""
         with self.guard:
             self.record.update(changes)
-            self.place.write(self.record)
+            try:
+                self.place.write(self.record)
+            except OSError as error:
+                if self.record["status"] in (CREATING, CREATED):
+                    raise
+                self.log.error(f"unable to write {self.place.path}: {error.strerror}")
 
     def _on_signals(self, handler: Any) -> None:
         for number in ENDING:
@@ -316,10 +331,27 @@ class Anchor:
                     return
                 connection.settimeout(10)
                 request = json.loads(_line_of(connection))
-                error = self._do(str(request["what"]), int(request.get("signal") or 0))
-                connection.sendall(json.dumps({"error": error}).encode() + b"\n")
-            except (OSError, ValueError, KeyError, TypeError):
+                what, number = str(request["what"]), int(request.get("signal") or 0)
+                with self._answering():
+                    connection.sendall(json.dumps({"error": self._do(what, number)}).encode() + b"\n")
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
                 return  # whoever asked has gone, or talks nonsense
+
+    @contextlib.contextmanager
+    def _answering(self) -> Iterator[None]:
+        with self.answered:
+            self.answers += 1
+        try:
+            yield
+        finally:
+            with self.answered:
+                self.answers -= 1
+                self.answered.notify_all()
+
+    def _let_answers_go(self) -> None:
+        """The process ends, but not in the middle of a sentence: a short container may end before start is answered."""
+        with self.answered:
+            self.answered.wait_for(lambda: self.answers == 0, LAST_WORDS)
 
     def _do(self, what: str, number: int) -> str:
         """What start, kill or a forced delete asks for; the text of an error, or ""."""

@@ -134,7 +134,7 @@ class Place:
         except OSError:
             return False
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # who looks is in nobody's way
         except BlockingIOError:
             return True
         finally:
@@ -203,7 +203,7 @@ def _sweep(root: str) -> None:
             _remove(left)
             continue
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             _remove(left)
         except BlockingIOError:
             pass
