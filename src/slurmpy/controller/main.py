@@ -267,8 +267,10 @@ class Program:
         _tell_about(conf)
         for job in lost:
             ends.tell_to_end(ctl, job, "node_fail")
-        for name in ctl.state.nodes:
+        for name, node in ctl.state.nodes.items():
             ctl.agent.reset(name)
+            if node._registered:  # another will read what there is when it starts
+                ctl.agent.send(name, "reconfigure", {})
         log.info("reconfigured")
         records.cluster_tres(ctl)
         if ctl.accounting is not None:
