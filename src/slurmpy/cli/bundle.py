@@ -54,7 +54,7 @@ def create(text: str, name: str = "", fetch: bool = False) -> str:
     reference, own = parse(text), cache()
     if name:
         inventory.check_name(name)
-    bar = Bar(f"unpacking {text}")
+    bar = Bar(f"unpacking {os.path.basename(reference.path)[:30]}")
     if reference.kind == "docker" and bar.wanted:
         print(f"slurmpy: skopeo fetches {printable(text)}", file=sys.stderr)
     try:

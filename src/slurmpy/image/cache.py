@@ -374,6 +374,22 @@ class Cache:
         return collect(self, max_size, max_age)
 
 
+def load() -> None:
+    """Imports all that making a bundle may need: for who is about to become a user that cannot read this package."""
+    import hashlib
+    import importlib
+    import json
+    import resource
+    import shutil
+    import subprocess
+    import tempfile
+    import threading
+
+    del hashlib, json, resource, shutil, subprocess, tempfile, threading
+    for name in ("docker_archive", "inventory", "layers", "layout", "limits", "making", "registry", "tree"):
+        importlib.import_module(f"slurmpy.image.{name}")
+
+
 def is_key(text: str) -> bool:
     return len(text) == 64 and not text.strip("0123456789abcdef")
 

@@ -51,7 +51,8 @@ def take(reference: Reference, launch: Mapping[str, Any], identity: Identity) ->
 
 
 def _as_user(reference: Reference, launch: Mapping[str, Any], identity: Identity, link: socket.socket) -> None:
-    from slurmpy.image.cache import Cache, default_directory
+    from slurmpy.image.cache import Cache, default_directory, load
+    from slurmpy.image.limits import read
 
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -60,11 +61,12 @@ def _as_user(reference: Reference, launch: Mapping[str, Any], identity: Identity
     calls.leave_only_standard_files(kept)
     link = socket.socket(fileno=kept)
     try:
+        load()  # the user may not be able to read where we are installed
         identity.become()
         os.chdir("/")
         variables = environment.from_strings(launch["environment"])
         home = variables.get("HOME") or _home(identity)
-        lease = Cache(default_directory(home, variables)).use(reference)
+        lease = Cache(default_directory(home, variables), read(variables)).use(reference)
     except ImageError as error:
         link.send(b"-" + str(error).encode("utf-8", "surrogateescape")[: MAX_TOLD - 1])
     except OSError as error:
