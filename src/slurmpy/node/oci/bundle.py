@@ -65,11 +65,11 @@ def rootfs_of(config: Mapping[str, Any], directory: str) -> str:
 class Wish:
     """What a task wants of its container.
 
-    `arguments`, `environment` (whole, of the task); `terminal`: the runtime has a terminal as standard input and is to
-    make one inside; `directory`: process.cwd, or "" for the bundle's own; `node`: name for containers that have none;
-    `cgroup`: path for the runtime's control groups, or ""; `hooks_off`: kinds of hooks that are left out; `mounts`:
-    (source on the node, place inside, whether read-only); `user_id`, `group_id`: who runs the runtime; `rootless`:
-    without privileges.
+    `arguments`, `environment` (whole, of the task); `terminal`: rows and columns, if the runtime has a terminal as
+    standard input and is to make one inside; `directory`: process.cwd, or "" for the bundle's own; `node`: name for
+    containers that have none; `cgroup`: path for the runtime's control groups, or ""; `hooks_off`: kinds of hooks that
+    are left out; `mounts`: (source on the node, place inside, whether read-only); `user_id`, `group_id`: who runs the
+    runtime; `rootless`: without privileges.
     """
 
     __slots__ = (
@@ -84,7 +84,7 @@ class Wish:
         self.hooks_off = hooks_off
         self.arguments: Sequence[str] = ()
         self.environment: Mapping[str, str] = {}
-        self.terminal = False
+        self.terminal: tuple[int, int] | None = None
         self.directory = self.cgroup = ""
         self.mounts: Sequence[tuple[str, str, bool]] = ()
 
@@ -96,9 +96,11 @@ def task_config(config: Mapping[str, Any], directory: str, wish: Wish) -> Config
     process = result["process"] = result.get("process") or {"cwd": "/"}
     process["args"] = list(wish.arguments)
     process["env"] = merged_environment(process.get("env") or (), wish.environment)
-    process["terminal"] = wish.terminal
-    if not wish.terminal:
-        process.pop("consoleSize", None)
+    process["terminal"] = wish.terminal is not None
+    process.pop("consoleSize", None)
+    if wish.terminal is not None and all(wish.terminal):  # else a program may see it before the runtime gives it a size
+        rows, columns = wish.terminal
+        process["consoleSize"] = {"height": rows, "width": columns}
     if wish.directory:
         process["cwd"] = wish.directory
     linux = result["linux"] = result.get("linux") or {}

@@ -40,7 +40,8 @@ class Container:
         self._places: list[str] = []
         self._note: leftovers.Note | None = None
         self._lease: int | None = None
-        self.terminal = bool(launch.get("pty")) and bool(self._settings["RunTimeRun"])
+        pty = launch.get("pty") if self._settings["RunTimeRun"] else None
+        self.terminal: tuple[int, int] | None = (pty[0], pty[1]) if pty else None
 
     # ---------------------------------------------------------------- before the tasks
 
