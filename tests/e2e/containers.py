@@ -133,6 +133,8 @@ def on_terminal(
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     argv = [*(as_user(who) if who else []), "setsid", "--ctty", "--wait", *command]
     environment = site.environment | {"SHELL": "/bin/sh", "TERM": "xterm"}
+    for name in ("LINES", "COLUMNS"):  # busybox believes them more than the terminal
+        environment.pop(name, None)
     process = subprocess.Popen(argv, env=environment, cwd="/tmp", stdin=follower, stdout=follower, stderr=follower)
     os.close(follower)
     said = b""
