@@ -20,7 +20,7 @@ from slurmpy.image.errors import ImageError
 from slurmpy.image.limits import Limits
 from slurmpy.image.reference import parse
 
-from .images import layer, layout, member
+from .images import docker_archive, layer, layout, member
 
 REPO = Path(__file__).parents[2]
 #: a process that uses an image. It says "half" when it is in the middle of unpacking and "done" with a lease, and goes
@@ -311,11 +311,11 @@ def test_names_notes_and_locks_go_with_their_bundles(cache: Cache, tmp_path: Pat
     other = make(cache, tmp_path, "b")
     inventory.set_name(cache, "old", other.key)
     assert inventory.find(cache, "old").key == other.key
-    (Path(cache["fetched"]) / ("0" * 64)).write_text(made.key)
+    (Path(cache["notes"]) / ("0" * 64)).write_text(made.key)
     cache.remove(made.key)
     cache.collect()
     assert os.listdir(cache["names"]) == ["old"]
-    assert not os.listdir(cache["fetched"])
+    assert not os.listdir(cache["notes"])
     assert set(os.listdir(cache["locks"])) <= {other.key}
 
 
@@ -419,3 +419,30 @@ def test_using_costs_little_and_imports_little() -> None:
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPO).stdout
     heavy = {"tarfile", "gzip", "json", "hashlib", "subprocess", "tempfile", "zlib", "slurmpy.image.layers"}
     assert not heavy & set(out.split())
+
+
+def test_a_tar_file_is_read_once(cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from slurmpy.image import blobs
+
+    read: list[str] = []
+    real = blobs.ArchiveSource.__init__
+
+    def counted(self: blobs.ArchiveSource, path: str, *rest: Any) -> None:
+        read.append(path)
+        real(self, path, *rest)
+
+    monkeypatch.setattr(blobs.ArchiveSource, "__init__", counted)
+    path = docker_archive(tmp_path / "a.tar", [layer(member("a"))], {}, "x:1")
+    reference = parse(f"docker-archive:{path}")
+    with cache.use(reference) as first, cache.use(reference) as second:
+        assert first.path == second.path
+    assert len(read) == 1
+    # another file of the same name is another image; a bundle that was removed is made again
+    assert cache.remove(os.path.basename(first.path))
+    cache.use(reference).close()
+    assert len(read) == 2
+    path.unlink()
+    docker_archive(path, [layer(member("b"))])
+    with cache.use(reference) as third:
+        assert third.path != first.path
+    assert len(read) == 3

@@ -3,7 +3,7 @@
     CACHE/                  mode 0700, of the user
       images/KEY/           a bundle: config.json, rootfs; image.json (what it is), lease (locked by who uses it)
       names/NAME            symbolic link to ../images/KEY
-      fetched/HASH          KEY of a docker:// reference that was fetched
+      notes/HASH            KEY of what a docker:// reference or a tar file became
       locks/KEY             locked by who makes KEY
       tmp/KEY.RANDOM        what is being made, or removed
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "SLURMPY_IMAGE_CACHE"
 _FORMAT = 1
-_FOLDERS = ("images", "names", "fetched", "locks", "tmp")
+_FOLDERS = ("images", "names", "notes", "locks", "tmp")
 
 
 def default_directory(home: str, environ: Mapping[str, str]) -> str:
@@ -167,6 +167,8 @@ class Cache:
             self.make()
             if reference.kind == "docker":
                 return self._fetched(reference, uid, gid, progress, fetch)
+            if reference.kind != "oci":
+                return self._archive(reference, uid, gid, progress)
             return self._image(reference, uid, gid, progress)
         except OSError as error:
             raise reason(error, error.filename or self.directory) from None
@@ -198,26 +200,53 @@ class Cache:
     def _fetched(
         self, reference: Reference, uid: int, gid: int, progress: Callable[[int, int], object] | None, fetch: bool
     ) -> Lease:
-        from .manifest import sha256_of
         from .registry import fetched
 
-        note = self[f"fetched/{sha256_of(f'{uid} {gid} {reference}'.encode())[7:]}"]
-        lock = self._lock(os.path.basename(note))
+        def make(note: str) -> Lease:
+            with fetched(reference, self["tmp"], note, self.limits) as layout:
+                return self._image(Reference("oci", layout, "image"), uid, gid, progress, reference)
+
+        return self._noted(f"{uid} {gid} {reference}", make, fetch)
+
+    def _archive(
+        self, reference: Reference, uid: int, gid: int, progress: Callable[[int, int], object] | None
+    ) -> Lease:
+        """An image in a tar file. Which bundle it became is noted by the file's identity and times, so that a large one
+        that is compressed as a whole is read once only."""
         try:
-            if not fetch:
-                try:
-                    with open(note, encoding="ascii") as file:
-                        lease = self.lease(file.read(64))
-                    if lease is not None:
-                        return lease
-                except FileNotFoundError:
-                    pass
-            with fetched(reference, self["tmp"], os.path.basename(note), self.limits) as layout:
-                lease = self._image(Reference("oci", layout, "image"), uid, gid, progress, reference)
-            write_file(note, os.path.basename(lease.path), self[f"tmp/{os.path.basename(note)}.{os.urandom(8).hex()}"])
+            seen = os.stat(reference.path)
+        except OSError as error:
+            raise ImageError(f"{reference}: {error.strerror}") from None
+        state = f"{seen.st_dev} {seen.st_ino} {seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns}"
+        return self._noted(
+            f"{uid} {gid} {reference} {state}", lambda note: self._image(reference, uid, gid, progress), False
+        )
+
+    def _noted(self, what: str, make: Callable[[str], Lease], anew: bool) -> Lease:
+        """The lease of the bundle that was noted for `what`; without one, or `anew`, of what `make` makes, which
+        is then noted. make: called with the note's key, whose lock is held."""
+        import hashlib
+
+        key = hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()
+        note = self[f"notes/{key}"]
+        if not anew and (lease := self._by_note(note)):
+            return lease
+        lock = self._lock(key)
+        try:
+            if not anew and (lease := self._by_note(note)):
+                return lease
+            lease = make(key)
+            write_file(note, os.path.basename(lease.path), self[f"tmp/{key}.{os.urandom(8).hex()}"])
             return lease
         finally:
             os.close(lock)
+
+    def _by_note(self, note: str) -> Lease | None:
+        try:
+            with open(note, encoding="ascii", errors="replace") as file:
+                return self.lease(file.read(64))
+        except FileNotFoundError:
+            return None
 
     def lease(self, key: str) -> Lease | None:
         """A lease of what is in the cache under `key`; None if nothing is."""

@@ -185,11 +185,11 @@ def tidy(cache: Cache) -> None:
         draft = name.startswith(".") and time.time() - os.lstat(path).st_mtime > _DRAFT
         if draft or gone(os.path.basename(os.readlink(path))):
             os.unlink(path)
-    for name in os.listdir(cache["fetched"]):
-        with open(cache[f"fetched/{name}"], encoding="utf-8", errors="replace") as file:
+    for name in os.listdir(cache["notes"]):
+        with open(cache[f"notes/{name}"], encoding="utf-8", errors="replace") as file:
             key = file.read(64)
         if gone(key):
-            os.unlink(cache[f"fetched/{name}"])
+            os.unlink(cache[f"notes/{name}"])
     for name in os.listdir(cache["locks"]):
         if gone(name):
             cache.drop_lock(name)

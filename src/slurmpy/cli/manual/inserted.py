@@ -8,7 +8,7 @@ import re
 from . import parameters
 from .pages import default_text
 
-PAGES = ("accounting.md",)
+PAGES = ("accounting.md", "images.md")
 _MARKED = re.compile(r"(<!-- table: ([\w.]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -28,7 +28,15 @@ def slurmdbd_conf() -> str:
     return "\n".join(rows) + f"\n\nKnown and without effect (each is named once in the log): {idle}.\n"
 
 
-TABLES = {"slurmdbd.conf": slurmdbd_conf}
+def image_limits() -> str:
+    """The words of SLURMPY_IMAGE_LIMITS."""
+    from ...image import limits
+
+    rows = [f"| `{word}` | {limits.shown(word)} | {row[2]} |" for word, row in limits.TABLE.items()]
+    return "\n".join(("| word | default | bounds |", "|---|---|---|", *rows)) + "\n"
+
+
+TABLES = {"slurmdbd.conf": slurmdbd_conf, "image.limits": image_limits}
 
 
 def filled(text: str) -> str:
