@@ -174,15 +174,14 @@ class Cache:
             raise reason(error, error.filename or self.directory) from None
 
     def _own(self, path: str) -> Lease:
-        """A bundle that the user made, or named by its place in the cache."""
-        real = os.path.realpath(path)
-        above, key = os.path.split(real)
-        if above == os.path.realpath(self["images"]):
-            lease = self.lease(key)
-            if lease is None:
-                raise ImageError(f"{path}: No such file or directory")
-            return lease
-        return Lease(path)
+        """A bundle that the user made, or named by its place in a cache."""
+        if not in_cache(path):
+            return Lease(path)
+        images, key = os.path.split(os.path.realpath(path))
+        lease = Cache(os.path.dirname(images)).lease(key)
+        if lease is None:
+            raise ImageError(f"{path}: No such file or directory")
+        return lease
 
     def _image(
         self, reference: Reference, uid: int, gid: int, progress: Callable[[int, int], object] | None,
@@ -401,6 +400,13 @@ class Cache:
         from .inventory import collect
 
         return collect(self, max_size, max_age)
+
+
+def in_cache(path: str) -> bool:
+    """Whether a path names a bundle in a cache, perhaps through links: such a one must be leased to be used."""
+    real = os.path.realpath(path)
+    above, key = os.path.split(real)
+    return is_key(key) and os.path.basename(above) == "images" and os.path.lexists(os.path.join(real, "lease"))
 
 
 def load() -> None:

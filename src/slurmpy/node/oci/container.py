@@ -52,7 +52,7 @@ class Container:
         self._cgroup = cgroup_path
         reference = lease.reference_of(launch["container"], launch["directory"])
         self._bundle = reference.path
-        if reference.is_image or self._is_root(reference.path):
+        if reference.is_image or self._is_root(reference.path) or self._is_kept(reference.path):
             self._bundle, self._lease = lease.take(reference, launch, self._identity)
         if self._settings["IgnoreFileConfigJson"]:
             self._rootfs = self._bundle
@@ -71,6 +71,11 @@ class Container:
             return False
         with self._identity.files():
             return os.path.isdir(path) and not os.path.lexists(os.path.join(path, "config.json"))
+
+    def _is_kept(self, path: str) -> bool:
+        """Whether a directory is a bundle in a cache of images, which stays there only for who holds a lease of it."""
+        with self._identity.files():
+            return lease.in_cache(path)
 
     def _make_places(self) -> None:
         launch, identity = self._launch, self._identity

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
+from slurmpy.image.cache import in_cache
 from slurmpy.image.errors import ImageError
 from slurmpy.image.reference import Reference, parse
 
@@ -16,6 +17,7 @@ from ..tasks import Identity
 from . import calls
 from .errors import ContainerError
 
+__all__ = ["in_cache", "reference_of", "take"]
 MAX_TOLD = 16 << 10
 
 
