@@ -48,7 +48,16 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def site():
+def people():
+    if possible():
+        yield None
+        return
+    with People(("root", "owner")) as users:
+        yield users
+
+
+@pytest.fixture(scope="module")
+def site(people):  # ends before the users do
     with container_site("run") as site:
         upper = layer(member("etc/motd", data=b"the image's\n"), member("etc/.wh.group"))
         layers, config = [small_root(), upper], {"Env": ["GREETING=hello"], "Cmd": ["/bin/false"]}
@@ -59,14 +68,12 @@ def site():
 
 
 @pytest.fixture(params=["root", "user"], scope="module")
-def place(request, site):
+def place(request, site, people):
     if request.param == "root":
-        yield Place(site, "")
-        return
-    if possible():
+        return Place(site, "")
+    if people is None:
         pytest.skip(possible())
-    with People(("root", "owner")) as users:
-        yield Place(site, users.names["owner"])
+    return Place(site, people.names["owner"])
 
 
 def test_all_tasks_share_one_bundle(place):
