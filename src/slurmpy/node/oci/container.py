@@ -22,8 +22,6 @@ Say = Callable[[str, int], None]
 DEBUG = 5
 #: Bind-mounted in a container without privileges, the file itself decides who may run it.
 SCRIPT_MODE = 0o700
-#: Beside the tasks' directories: one that a runtime may use for its own state (%b/../runtime).
-RUNTIME = "runtime"
 
 
 class Container:
@@ -102,7 +100,7 @@ class Container:
                 note.write()
                 return
             os.makedirs(base, 0o755, exist_ok=True)
-            for place in (*self._places, os.path.join(base, RUNTIME)):
+            for place in (*self._places, os.path.join(base, leftovers.RUNTIME)):
                 os.mkdir(place, 0o700)
                 if identity.switch:
                     os.chown(place, identity.uid, identity.gid)
