@@ -104,10 +104,14 @@ def _below_mount(directory: str) -> str:
     return "/" + "/".join(directory.split("/")[-2:])
 
 
-def remove_of(found: Mapping[str, Any] | None, job_id: int, step_id: int) -> None:
-    """The groups of a step whose slurmstepd could not take them away."""
-    if found is not None:
-        remove_everywhere(_below_mount(_directory(found, job_id, step_id)))
+def remove_of(found: Mapping[str, Any], job_id: int, step_id: int) -> bool:
+    """The groups of a step whose slurmstepd could not take them away, with whoever is in them; False if they are not
+    gone yet: whom a signal has killed is there for a moment longer."""
+    directory = _directory(found, job_id, step_id)
+    for place, _, _ in os.walk(directory):
+        processes.send(map(int, processes.read(os.path.join(place, "cgroup.procs")).split()), signal.SIGKILL)
+    remove_everywhere(_below_mount(directory))
+    return not os.path.exists(directory)
 
 
 class Cgroup:

@@ -136,6 +136,16 @@ class Slurmd:
         for line in said.decode(errors="replace").splitlines():
             log.error(f"containers of {job_id}.{step_name(step_id)}: {line}")
 
+    async def _remove_cgroups(self, place: Mapping[str, Any], step: Step) -> None:
+        """Those of a step whose slurmstepd was killed."""
+        delay = 0.01
+        while not cgroup.remove_of(place, step.job_id, step.step_id):
+            if delay > 10.0:
+                log.error(f"control groups of {step.job_id}.{step_name(step.step_id)} cannot be removed")
+                return
+            await asyncio.sleep(delay)
+            delay *= 2
+
     async def close(self) -> None:
         for task in list(self._tasks):
             task.cancel()
@@ -406,7 +416,8 @@ class Slurmd:
             pass
         if step.step_id == STEP_BATCH:
             spool.remove_script(self.spool, step.job_id)
-        cgroup.remove_of(self.cgroup, step.job_id, step.step_id)
+        if self.cgroup is not None:
+            self._keep(self._remove_cgroups(self.cgroup, step))
         end = {
             "kind": "batch" if step.step_id == STEP_BATCH else "tasks",
             "job_id": step.job_id,

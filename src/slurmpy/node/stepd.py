@@ -89,6 +89,7 @@ class Step:
         self._reason = ""
         self._message = ""
         self._no_children = False
+        self._left_behind = False  # when the tasks had ended there were other processes
         self.script = ""
         self._idle_timer: Timer | None = None
         self.cgroup = cgroup.Cgroup(launch)
@@ -325,6 +326,7 @@ class Step:
             self._reap_now()
             if self._no_children:
                 return
+        self._left_behind = True
         processes.send(processes.descendants(os.getpid()), signal.SIGKILL)
         self.cgroup.kill()
         self.loop.after(KILL_AGAIN, self._kill_again)
@@ -565,8 +567,7 @@ class Step:
         self.io.close()
         if self._container is not None:
             common = environment.of_batch(launch) if self.is_batch else environment.of_step(launch)
-            aborted = any(status & 0x7F for status in statuses)
-            self._container.finish([task.pid for task in self.tasks], common, aborted)
+            self._container.finish([(task.pid, task.status or 0) for task in self.tasks], common, self._left_behind)
         if self.is_batch and self.step_id == STEP_BATCH:
             spool.remove_script(launch["spool"], self.job_id)
         self.cgroup.remove()

@@ -222,10 +222,12 @@ class Container:
 
     # ---------------------------------------------------------------- after the tasks
 
-    def finish(self, pids: Sequence[int], environment: Mapping[str, str], aborted: bool) -> None:
+    def finish(self, tasks: Sequence[tuple[int, int]], environment: Mapping[str, str], left_behind: bool) -> None:
         """All processes of the step have ended: no container is left with the runtime, and no file of ours.
 
-        `aborted`: a task's process, which is the runtime, was ended by a signal."""
+        `tasks`: (process id, wait status) of each, which with RunTimeRun is the runtime's; `left_behind`: other
+        processes were still there when they had ended. A run that came back well and left nobody behind has taken its
+        container away itself; asking would cost as much again."""
         if self._lease is not None:
             os.close(self._lease)
             self._lease = None
@@ -233,8 +235,13 @@ class Container:
             return
         outside = calls.environment_without(environment, self._settings["RunTimeEnvExclude"])
         self._note.environment = outside
-        self._note.aborted = aborted
-        self._note.tasks = [self._removal(local, str(pid) if pid else pattern.NO_PID) for local, pid in enumerate(pids)]
+        self._note.aborted = any(status & 0x7F for _, status in tasks)
+        sure = bool(self._settings["RunTimeRun"]) and not left_behind
+        self._note.tasks = [
+            self._removal(local, str(pid) if pid else pattern.NO_PID)
+            for local, (pid, status) in enumerate(tasks)
+            if status or not sure
+        ]
         for problem in self._note.clean(self._identity):
             self._say(problem, 2)
 

@@ -91,7 +91,8 @@ class Note:
 
     def clean(self, identity: Identity) -> list[str]:
         """Containers, control groups, files, and the note itself; returns what went wrong, a line each."""
-        problems = [] if self._is_all_gone() else _as_user(identity, self._with_the_users_rights)
+        nothing = not (self.tasks or self.shared) or self._is_all_gone()
+        problems = [] if nothing else _as_user(identity, self._with_the_users_rights)
         if self.cgroup:
             cgroup.remove_everywhere(self.cgroup)
         if self.base and not self.keep:
