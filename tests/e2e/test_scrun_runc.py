@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import time
+import zlib
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +52,12 @@ class Containers(Oci):
         state = self.pocket.home / "runc"
         return sorted(os.listdir(state)) if state.exists() else []
 
+    def control_groups(self):
+        """Those of the containers of this cluster."""
+        spools = self.pocket.directory.glob("spool/*")
+        tags = tuple(f"_{zlib.crc32(os.fsencode(spool)):08x}_job_" for spool in spools)
+        return [str(path) for path in Path("/sys/fs/cgroup").glob("*/*") if any(tag in path.name for tag in tags)]
+
 
 @pytest.fixture
 def oci(pocket, tmp_path):
@@ -61,6 +69,7 @@ def oci(pocket, tmp_path):
     oci.close()
     assert left == []
     assert until(oci.runtime_state, lambda state: not state) == []
+    assert until(oci.control_groups, lambda groups: not groups) == []
     with open("/proc/mounts") as stream:
         assert not [line for line in stream if str(tmp_path) in line]
 
@@ -76,6 +85,7 @@ def test_the_whole_life(oci, pocket, staging):
     assert oci.status("life") == "created"
     assert oci.runtime_state() == []
     oci.ok("start", "life")
+    assert os.getuid() or until(oci.control_groups, bool)
     (name,) = until(oci.runtime_state, bool)
     assert name.endswith(f".{job}.0.0")
     driver.process.stdin.write("words\n")

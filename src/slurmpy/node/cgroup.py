@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -84,6 +85,21 @@ def _try_to_remove(directory: str) -> None:
         os.rmdir(directory)
     except OSError:
         pass
+
+
+def spare_path(launch: Mapping[str, Any]) -> str:
+    """Below every hierarchy's mount point, for the groups of a container of root's whose step has none of its own; ""
+    where they cannot be made, or are systemd's. A runtime that is killed while it makes the container leaves them
+    behind, and only who has named them finds them."""
+    settings = launch["oci"]
+    if any("--systemd-cgroup" in str(settings[name] or "") for name in ("RunTimeRun", "RunTimeCreate")):
+        return ""
+    points = [point for point, _, _ in _mounts()]
+    if not points or not all(os.access(point, os.W_OK) for point in points):
+        return ""
+    # pocket clusters have the same names, and jobs of the same numbers
+    tag = f"{zlib.crc32(os.fsencode(launch['spool'])):08x}"
+    return f"/slurmpy_{launch['cluster_name']}_{launch['node']}_{tag}_job_{launch['job_id']}_step_{launch['step_id']}"
 
 
 def leave(found: dict[str, Any] | None) -> None:

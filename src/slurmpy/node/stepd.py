@@ -145,7 +145,10 @@ class Step:
             from .oci.container import Container
 
             self._container = Container(launch, self.identity, self.script, self._tell_of_container)
-            self._container.prepare(self.cgroup.path if self.identity.uid == 0 else "")
+            groups = ""
+            if self.identity.uid == 0:
+                groups = self.cgroup.path if self.cgroup.active else cgroup.spare_path(launch)
+            self._container.prepare(groups)
 
     def _tell_of_container(self, text: str, level: int) -> None:
         """What is done with containers, where oci.conf wants to see it: the log, the step's error output, syslog."""
