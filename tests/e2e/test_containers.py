@@ -254,7 +254,11 @@ def test_it_is_shown(site, who):
     job = running(site, who)
     wanted = f"Container={site.bundle} ContainerID=the-id"
     assert wanted in site.ok("scontrol", "show", "job", job, user=who)
-    assert wanted in site.ok("scontrol", "show", "step", f"{job}.0", user=who)
+    step = site.ok("scontrol", "show", "step", f"{job}.0", user=who)
+    assert wanted in step
+    assert site.ok("scontrol", "show", "step", "ContainerID=the-id", user=who) == step
+    other = site.run("scontrol", "show", "step", "containerid=other", user=who)
+    assert (other.returncode, other.stdout) == (1, "No job steps found\n")
     row = site.ok("squeue", "-h", "-j", job, "-O", "Container:200,ContainerID:20", user=who).split()
     assert row == [str(site.bundle), "the-id"]
     found = json.loads(site.ok("squeue", "-j", job, "--json", user=who))["jobs"][0]

@@ -136,10 +136,10 @@ def steps(session: Session, words: list[str]) -> None:
 
     text = words[0] if words else ""
     where: dict[str, Any] = {}
-    if text.lower().startswith("containerid="):
-        session.error("Steps cannot be looked up by containerid")
-        return
-    if text:
+    key, equals, container_id = text.partition("=")
+    if equals and key.lower() == "containerid":
+        where = {"container_id": container_id}
+    elif text:
         job_text, dot, step_text = text.partition(".")
         job = parse_job_id(job_text)
         names = {name: number for number, name in STEP_NAMES.items()}
@@ -154,7 +154,7 @@ def steps(session: Session, words: list[str]) -> None:
             document(session, "steps", where)
             return
         answer = session.cluster.query("steps", StepInfo.FIELDS, where)
-        if not answer.rows and text and not _job_exists(session, where["job_ids"]):
+        if not answer.rows and "job_ids" in where and not _job_exists(session, where["job_ids"]):
             raise SlurmError("ESLURM_INVALID_JOB_ID")
     except SlurmError as error:
         session.error(f"scontrol_print_step: slurm_get_job_steps({text}) failed: {error.message}")
@@ -162,12 +162,17 @@ def steps(session: Session, words: list[str]) -> None:
     if not answer.rows:
         if text:
             session.code = 1
-        if not session.quiet:
+        if "container_id" in where:
+            session.out("No job steps found\n")
+        elif not session.quiet:
             dotted = text if "." in text else f"{text}."
             session.out(f"Job step {dotted} not found\n" if text else "No job steps in the system\n")
         return
     view = view_of(session, answer.meta["now"])
-    session.out("".join(scontrol_views.step(step, view) for step in records(answer, StepInfo)))
+    found = list(records(answer, StepInfo))
+    if "container_id" in where:
+        del found[1:]  # scontrol(1): the first that has it
+    session.out("".join(scontrol_views.step(step, view) for step in found))
 
 
 # ---- nodes, partitions, reservations, licenses

@@ -178,7 +178,6 @@ JOB: tuple[Row, ...] = (
     Row("AdminComment", 6, text("admin_comment")),
     Row("ArrayTaskThrottle", 10, number("array_max_tasks")),
     Row("Comment", 3, text("comment")),
-    Row("ContainerId", 10, text("container_id")),
     Row("Clusters", 8, text("clusters")),
     Row("ClusterFeatures", 8, text("cluster_constraint")),
     Row("TimeLimit", 5, _time_limit, sums=True),

@@ -128,10 +128,13 @@ def select_steps(ctl: Controller, peer: Peer, where: dict[str, Any]) -> list[Ste
         jobs = [job for job in jobs if job.job_id in picked]
     rest = {key: value for key, value in where.items() if key in ("users", "partitions", "nodes", "all")}
     tests = list(_job_tests(ctl, peer, rest, frozenset(rest.get("users") or ())))
+    container_id = where.get("container_id")
     found = []
     for job in jobs:
         if all(test(job) for test in tests):
             for step in job._steps.values():
+                if container_id is not None and step.container_id != container_id:
+                    continue
                 if not wanted_steps or any(
                     step.step_id == number and (step.job_id == job_id or step.array_job_id == job_id)
                     for job_id, number in wanted_steps
