@@ -100,9 +100,11 @@ class Waiter:
         args["bound"] = bound
         if any(job.hold for job in jobs):
             self.messages.info("Job is in held state, pending scheduler release")
-        stream = self.cluster.events("allocate_resources", args)
         waited = False
         try:
+            stream = self.cluster.events("allocate_resources", args)
+            if self.program == "srun":
+                from . import launch_engine  # noqa: F401 - what will be needed is loaded while slurmctld decides
             for part in stream:
                 if part.get("granted"):
                     self.granted = True

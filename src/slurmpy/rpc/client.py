@@ -194,12 +194,18 @@ class Client:
         *_, (_, value) = self._answers(self._send(method, args or {}))
         return value
 
-    def stream(self, method: str, args: dict[str, Any] | None = None, wait: bool = False) -> Iterator[Any]:
-        """The parts of a stream as they come; with `wait` they may come any time later."""
+    def stream(self, method: str, args: dict[str, Any] | None = None) -> Iterator[Any]:
+        """The parts of a stream as they come; it is asked for with the first."""
+        yield from self._parts(self._send(method, args or {}))
+
+    def subscribe(self, method: str, args: dict[str, Any] | None = None) -> Iterator[Any]:
+        """A stream that is asked for at once, whose parts may come any time later."""
         number = self._send(method, args or {})
         assert self._socket is not None
-        if wait:
-            self._socket.settimeout(None)
+        self._socket.settimeout(None)
+        return self._parts(number)
+
+    def _parts(self, number: int) -> Iterator[Any]:
         for kind, value in self._answers(number):
             if kind == codec.PART:
                 yield value

@@ -61,7 +61,7 @@ class Service:
 
     def events(self, method: str, args: dict[str, Any] | None = None) -> Iterator[Any]:
         """A subscription: what the daemon tells, whenever it does, until it ends."""
-        return self.client.stream(method, args, wait=True)
+        return self.client.subscribe(method, args)
 
     def close(self) -> None:
         self.client.close()
