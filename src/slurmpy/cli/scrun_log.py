@@ -69,12 +69,12 @@ class ScrunLog:
         word = OCI_LEVELS.get(level, "debug")
         now = time.time()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1e6):06d}Z"
-        if self.form == "json":
-            import json
+        import json
 
+        if self.form == "json":
             text = json.dumps({"level": word, "msg": message, "time": stamp})
         else:
-            text = f'time="{stamp}" level={word} msg="{_quoted(message)}"'
+            text = f'time="{stamp}" level={word} msg={json.dumps(message, ensure_ascii=False)}'
         try:
             descriptor = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
             try:
@@ -92,10 +92,6 @@ class ScrunLog:
 
     def debug(self, message: str) -> None:
         self.say("debug", message)
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _or(level: int | None, other: int) -> int:
