@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
 import stat
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,9 @@ from slurmpy.core.errors import SlurmError
 from slurmpy.pocket import containers
 from slurmpy.pocket.directory import Directory
 from tests.e2e.cluster import Pocket
+from tests.e2e.containers import root_file_system, why_not
+from tests.e2e.site import as_user
+from tests.e2e.test_main_job import until
 
 needs_runc = pytest.mark.skipif(oci_runtimes.find("runc") is None, reason="runc is not installed")
 REFUSED = "slurmpy: error: --container-runtime: "
@@ -143,3 +149,42 @@ def test_nothing_is_installed_or_works(directory, tmp_path, monkeypatch):
     (tmp_path / "crun").write_text("#!/bin/sh\nexec /bin/sleep 1000\n")
     assert "took longer" in containers.Search(directory).end()
     assert not os.path.exists(directory["oci.conf"])
+
+
+CGROUP2_ALONE = 'umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && exec "$@"'
+JOBS = """
+srun -n2 -l --container rootfs echo hello; echo words | srun --container rootfs cat
+printf '#!/bin/sh\\necho script; exit 5\\n' >job; sbatch -Q -W -o out --container rootfs job || echo $?; cat out
+srun -Q --container rootfs sh -c 'exit 3' || echo $?
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else and mount")
+@pytest.mark.skipif(oci_runtimes.find("crun") is None, reason="crun is not installed")
+@pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
+def test_crun_of_an_ordinary_user():
+    """It refuses nodes with both kinds of control groups, so the daemons see the second kind alone."""
+    base = Path(tempfile.mkdtemp(prefix="crun-"))
+    pocket = Pocket(base)
+    try:
+        if pocket.run("unshare", "-m", "sh", "-c", CGROUP2_ALONE, "sh", "true").returncode:
+            pytest.skip("control groups cannot be mounted")
+        root_file_system(pocket.home / "rootfs")
+        for path in (base, *base.rglob("*")):
+            os.lchown(path, pwd.getpwnam("nobody").pw_uid, pwd.getpwnam("nobody").pw_gid)
+        pocket.environment["HOME"] = str(pocket.home)
+        up = ("slurmpy", "up", "--cpus=2", "--container-runtime=crun")
+        pocket.ok("unshare", "-m", "sh", "-c", CGROUP2_ALONE, "sh", *as_user("nobody"), *up)
+        for create_start in (False, True):
+            text = oci_runtimes.text(str(oci_runtimes.find("crun")), create_start)
+            (pocket.directory / "oci.conf").write_text(text)
+            pocket.ok(*as_user("nobody"), "scontrol", "reconfigure")
+            said = pocket.ok(*as_user("nobody"), "bash", "-c", JOBS).splitlines()
+            assert (sorted(said[:2]), said[2:]) == (["0: hello", "1: hello"], ["words", "5", "script", "3"])
+        spool = pocket.directory / "spool" / "n1"
+        left = until(lambda: [*spool.glob("oci-*"), *spool.glob("containers/*")], lambda left: not left, 10)
+        assert left == []
+        pocket.run(*as_user("nobody"), "slurmpy", "down")
+    finally:
+        pocket.down()
+        shutil.rmtree(base, ignore_errors=True)
