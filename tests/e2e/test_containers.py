@@ -272,6 +272,13 @@ def test_it_is_shown(site, who):
     assert rows == [f"{job}|{site.bundle}", f"{job}.0|{site.bundle}"]
     books = json.loads(site.ok("sacct", "-j", job, "--json", user=who))["jobs"][0]
     assert books["container"] == str(site.bundle)
+    for daemon, line in (
+        ("slurmctld", f"JobId={job} container={site.bundle} container_id=the-id"),
+        ("slurmctld", f"StepId={job}.0 container={site.bundle} container_id=the-id"),
+        ("slurmd-n1", f"launched {job}.0 for UID "),
+        ("slurmdbd", f"JobId={job} container={site.bundle}"),
+    ):
+        assert line in (site.base / f"{daemon}.log").read_text()
 
 
 def test_figures_of_a_container(site, who):

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from slurmpy.rpc.dbd_messages import KINDS
+from slurmpy.rpc.log import log
 
 from . import numbering, rollup_marks, schema, tres_text
 from .bulk import BulkWriter
@@ -231,6 +232,8 @@ class _Batch:
             row["wckey_id"] = self.recorder._wckey_id(self.connection, self.cluster, row["user_name"], row["wckey"])
         if before is None or row != before:
             row = self._put_job(key, row)
+            if row["container"] and (before is None or not before["container"]):
+                log.info(f"{self.cluster}: JobId={row['job_id']} container={row['container']}")
         if item.get("script") or item.get("environment"):
             self.files[row["db_index"]] = {
                 "job_index": row["db_index"],

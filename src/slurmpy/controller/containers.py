@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING
 
 from slurmpy.conf import oci_conf
 from slurmpy.core.errors import SlurmError
+from slurmpy.rpc.log import log
 
 if TYPE_CHECKING:
     from slurmpy.controller.control import Controller
 
 LONGEST = 4096
+
+
+def note(what: str, container: str, container_id: str) -> None:
+    """A line in the log for a job or step that is to be in a container."""
+    if container:
+        named = f" container_id={container_id}" if container_id else ""
+        log.info(f"{what} container={container}{named}")
 
 
 def remark(ctl: Controller, container: str | None, what: str) -> str:

@@ -11,7 +11,7 @@ from slurmpy.controller.cancel import find_step
 from slurmpy.controller.state import Job, Step
 from slurmpy.core import hostlist
 from slurmpy.core.errors import SlurmError
-from slurmpy.core.ids import STEP_BATCH, STEP_INTERACTIVE
+from slurmpy.core.ids import STEP_BATCH, STEP_INTERACTIVE, step_name
 from slurmpy.core.records.base import INFINITE
 from slurmpy.core.records.description import StepDescriptor
 from slurmpy.core.states import JobState
@@ -119,6 +119,7 @@ def _new_step(ctl: Controller, job: Job, desc: StepDescriptor, layout: Any) -> S
     step._running_on = frozenset(layout.nodes)
     step._exclusive = not (desc.overlap or desc.interactive)
     job._steps[step_id] = step
+    containers.note(f"StepId={job.job_id}.{step_name(step_id)}", step.container, step.container_id)
     show_use(job)
     ctl.state.touch_step(step)
     ctl.state.touch_job(job)

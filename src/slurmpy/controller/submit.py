@@ -146,6 +146,7 @@ def enter(ctl: Controller, peer: Peer, descs: list[JobDescriptor], batch: bool) 
         state.add_job(job)
     for job in new:
         jobs.added(ctl, job)
+        containers.note(f"JobId={job.job_id}", job.container, job.container_id)
     return new
 
 

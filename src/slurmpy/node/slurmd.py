@@ -298,7 +298,12 @@ class Slurmd:
             if pid:
                 self._watch(Step(job_id, step_id, launch["restart_cnt"], launch["user_id"], pid))
             raise SlurmError("ESLURMD_IO_ERROR" if launch["kind"] == "tasks" else "ESLURMD_SETUP_ENVIRONMENT_ERROR")
-        log.verbose(f"launched {job_id}.{step_name(step_id)} for UID {launch['user_id']}")
+        said = f"launched {job_id}.{step_name(step_id)} for UID {launch['user_id']}"
+        if launch.get("container"):
+            where = "" if launch.get("oci") is not None else " on the host: there is no oci.conf"
+            log.info(f"{said}, container={launch['container']}{where}")
+        else:
+            log.verbose(said)
         step = Step(job_id, step_id, launch["restart_cnt"], launch["user_id"], pid)
         step.number = number
         over = number in self._over
