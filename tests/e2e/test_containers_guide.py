@@ -83,6 +83,16 @@ def reader(request: pytest.FixtureRequest) -> Iterator[Reader]:
         shutil.rmtree(base, ignore_errors=True)
 
 
+@pytest.fixture
+def prepared(reader: Reader) -> Reader:
+    """A reader who has come as far as the bundle of his own, by the tests before or here."""
+    if not (reader.place / "busy").exists():
+        test_in_five_minutes(reader)
+    if not (reader.place / "bundle").exists():
+        test_a_bundle_of_your_own(reader)
+    return reader
+
+
 def test_all_blocks_are_tried() -> None:
     assert {section: len(blocks(section)) for section in SECTIONS if blocks(section)} == {
         "In five minutes": 2, "A whole distribution": 1, "A saved image": 2, "A bundle of your own": 1, "Jobs": 5,
@@ -106,54 +116,54 @@ def test_a_bundle_of_your_own(reader: Reader) -> None:
     assert '"terminal": true' in (reader.place / "bundle" / "config.json").read_text()
 
 
-def test_jobs(reader: Reader) -> None:
+def test_jobs(prepared: Reader) -> None:
     batch, tasks, name, terminal, allocation = blocks("Jobs")
-    said = reader.types(batch)
+    said = prepared.types(batch)
     assert "in busy\nbin\n" in said
     assert said.endswith("\n4\n")
-    said = reader.types(tasks)
+    said = prepared.types(tasks)
     assert sorted(said.splitlines()) == ["0: 0", "1: 1", "words"]
-    reader.types(name)
-    said = reader.types_on_terminal(terminal.strip(), "ls -d /proc/1 && echo he''re; exit\\n")
+    prepared.types(name)
+    said = prepared.types_on_terminal(terminal.strip(), "ls -d /proc/1 && echo he''re; exit\\n")
     assert "here" in said
-    with open(reader.pocket.directory / "slurm.conf", "a") as file:
+    with open(prepared.pocket.directory / "slurm.conf", "a") as file:
         file.write("LaunchParameters=use_interactive_step\n")
-    reader.types("scontrol reconfigure")
-    said = reader.types_on_terminal(allocation.strip(), "[ -e /etc ] || echo he''re; exit\\n")
+    prepared.types("scontrol reconfigure")
+    said = prepared.types_on_terminal(allocation.strip(), "[ -e /etc ] || echo he''re; exit\\n")
     assert "here" in said
 
 
-def test_how_it_is_shown(reader: Reader) -> None:
+def test_how_it_is_shown(prepared: Reader) -> None:
     (script,) = blocks("How it is shown")
-    reader.types("sbatch --quiet --wait --container busy --wrap true")
-    job = reader.types("sbatch --parsable --container busy --wrap 'sleep 100'").strip()
-    until(lambda: reader.types("squeue -h -s -o %i"), lambda out: job in out)
-    until(lambda: reader.types("sacct -n -o Container,State"), lambda out: "RUNNING" in out)
-    said = reader.types(script)
-    place = reader.place / "busy"
+    prepared.types("sbatch --quiet --wait --container busy --wrap true")
+    job = prepared.types("sbatch --parsable --container busy --wrap 'sleep 100'").strip()
+    until(lambda: prepared.types("squeue -h -s -o %i"), lambda out: job in out)
+    until(lambda: prepared.types("sacct -n -o Container,State"), lambda out: "RUNNING" in out)
+    said = prepared.types(script)
+    place = prepared.place / "busy"
     assert "   Container=busy ContainerID=" in said
     assert re.search(rf"^{job} +busy ", said, re.MULTILINE), said
     assert re.search(r"^\d+ +busy +COMPLETED +0:0", said, re.MULTILINE), said
     assert '"container": "busy"' in said
     assert place.exists()
-    reader.types(f"scancel {job}; srun -Q --dependency=afterany:{job} true")
+    prepared.types(f"scancel {job}; srun -Q --dependency=afterany:{job} true")
 
 
 @pytest.mark.skipif(bool(IMAGE_TOOLS), reason=f"{' and '.join(IMAGE_TOOLS)} not installed")
-def test_a_saved_image(reader: Reader) -> None:
+def test_a_saved_image(prepared: Reader) -> None:
     """The image comes from a layout instead of a registry."""
     first, second = blocks("A saved image")
-    reader.types(
+    prepared.types(
         "mkdir -p busy-etc && cp -r busy/. busy-etc && mkdir -p busy-etc/etc && echo ID=tiny >busy-etc/etc/os-release;"
         "umoci init --layout source; umoci new --image source:latest;"
         "umoci insert --rootless --image source:latest busy-etc /"
     )
     place = "docker://docker.io/library/alpine"
     assert place in first
-    said = reader.types(first.replace(place, "oci:source:latest"))
+    said = prepared.types(first.replace(place, "oci:source:latest"))
     assert said.count("ID=tiny\n") == 2
     assert re.search(r"^[0-9a-f]{12} +alpine ", said, re.MULTILINE), said
-    assert reader.types(second).endswith("blue\n")
+    assert prepared.types(second).endswith("blue\n")
 
 
 @pytest.mark.skipif(
@@ -197,30 +207,30 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("script", "message"), FAULTS, ids=range(len(FAULTS)))
-def test_what_goes_wrong(reader: Reader, script: str, message: str) -> None:
+def test_what_goes_wrong(prepared: Reader, script: str, message: str) -> None:
     rows = [line for line in SECTIONS["What goes wrong"].splitlines() if line.startswith("| `")]
     assert any(message in row for row in rows)
-    done = reader.run(script)
+    done = prepared.run(script)
     assert done.returncode == 1
     assert re.search(re.escape(message).replace("DIR", r"/\S+"), done.stderr), done.stderr
-    assert reader.types("sinfo -h -o %T") in ("idle\n", "mixed\n")
+    assert prepared.types("sinfo -h -o %T") in ("idle\n", "mixed\n")
 
 
-def test_without_a_runtime(reader: Reader) -> None:
+def test_without_a_runtime(prepared: Reader) -> None:
     """The last: it takes the reader's oci.conf away."""
-    conf = reader.pocket.directory / "oci.conf"
+    conf = prepared.pocket.directory / "oci.conf"
     conf.write_text(conf.read_text().replace('RunTimeRun="', 'RunTimeRun="/PATH'))
-    reader.types("scontrol reconfigure")
-    done = until(lambda: reader.run("srun --container busy true"), lambda done: done.returncode != 0)
+    prepared.types("scontrol reconfigure")
+    done = until(lambda: prepared.run("srun --container busy true"), lambda done: done.returncode != 0)
     assert re.search(r"RunTimeRun: /PATH\S+: No such file or directory", done.stderr)
     conf.unlink()
-    reader.types("scontrol reconfigure")
-    done = reader.run("srun --container busy true")
+    prepared.types("scontrol reconfigure")
+    done = prepared.run("srun --container busy true")
     assert done.stderr == "srun: there is no oci.conf: the step runs on the host, not in container busy\n"
-    with open(reader.pocket.directory / "slurm.conf", "a") as file:
+    with open(prepared.pocket.directory / "slurm.conf", "a") as file:
         file.write("OCIRequired=yes\n")
-    reader.types("scontrol reconfigure")
-    done = reader.run("srun --container busy true")
+    prepared.types("scontrol reconfigure")
+    done = prepared.run("srun --container busy true")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "srun: error: Unable to allocate resources: Container support is not configured\n"
 
