@@ -6,8 +6,8 @@ It is beside slurm.conf. Where it is not, containers are not supported: a reques
 from __future__ import annotations
 
 import os
-import re
 
+from . import posix_regex
 from .errors import ConfError
 from .plain import PlainConf
 from .slurm_conf import convert
@@ -15,6 +15,7 @@ from .syntax import lines, pairs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from typing import Any, ClassVar
 
 #: What an OCI pattern may have after "%" (oci.conf(5), "OCI Pattern").
@@ -26,13 +27,6 @@ ENV_FILES = {"null": "null", "true": "null", "newline": "newline", "disabled": "
 OPERATIONS = ("RunTimeQuery", "RunTimeCreate", "RunTimeStart", "RunTimeKill", "RunTimeDelete", "RunTimeRun")
 PATTERNS = (*OPERATIONS, "ContainerPath", "MountSpoolDir")
 LEVELS = ("quiet", "fatal", "error", "info", "verbose", "debug", "debug2", "debug3", "debug4", "debug5")
-
-#: The classes of POSIX's bracket expressions, as Python's regular expressions know them.
-_CLASSES = {
-    "alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z", "space": r"\s",
-    "blank": " \\t", "punct": r"!-/:-@\[-`{-~", "print": " -~", "graph": "!-~", "cntrl": "\\x00-\\x1f\\x7f",
-    "xdigit": "0-9A-Fa-f",
-}  # fmt: skip
 
 
 class OciConf(PlainConf):
@@ -90,6 +84,8 @@ class OciConf(PlainConf):
         self.__dict__[name] = convert(name, self.TABLE[name][0], value)
         if name in PATTERNS:
             check_pattern(name, value)
+            if name == "ContainerPath" and value and not value.startswith(("/", "%m", "%b", "%r")):
+                raise ConfError(f'ContainerPath has to be an absolute path, not "{value}"')
         elif name in ("EnvExclude", "RunTimeEnvExclude"):
             expression(name, value)
         elif name == "CreateEnvFile" and value.lower() not in ENV_FILES:
@@ -132,7 +128,7 @@ def _level(value: str) -> int | None:
     word = value.lower()
     if word in LEVELS:
         return LEVELS.index(word)
-    return int(word) if word.isdecimal() and int(word) < len(LEVELS) else None
+    return int(word) if word.isdecimal() and len(word) < 3 and int(word) < len(LEVELS) else None
 
 
 def _hooks(value: str) -> tuple[str, ...]:
@@ -156,11 +152,10 @@ def check_pattern(name: str, text: str) -> None:
 
 def expression(name: str, text: str) -> re.Pattern[str]:
     """An extended regular expression (regex(7)) for environment variables. Raises `ConfError`."""
-    python = re.sub(r"\[:(\w+):\]", lambda match: _CLASSES.get(match[1], match[0]), text)
     try:
-        return re.compile(python)
-    except re.error as error:
-        raise ConfError(f'{name}: "{text}" is no regular expression: {error.msg}') from None
+        return posix_regex.compile(text)
+    except ValueError as error:
+        raise ConfError(f'{name}: "{text}" is no regular expression: {error}') from None
 
 
 def path_beside(conf: Any) -> str:

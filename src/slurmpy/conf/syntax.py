@@ -70,7 +70,8 @@ def pairs(line: str, path: str, number: int) -> list[tuple[str, str]]:
             if word:
                 key, equals, value = word.partition("=")
                 if not (equals and key):
-                    raise ConfError(f'Parse error in file {path} line {number}: "{line[line.index(word) - 1 :]}"')
+                    rest = line[max(line.index(word) - 1, 0) :]
+                    raise ConfError(f'Parse error in file {path} line {number}: "{rest}"')
                 found.append((key, value))
         return found
     return list(_scan(line, path, number))
