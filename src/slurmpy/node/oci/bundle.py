@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ def read(directory: str) -> Config:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):  # a pipe, say, that its owner never fills
+                raise ContainerError(f"{path}: not a regular file")
             text = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ContainerError(f"{_first_missing(directory, path)}: {error.strerror}") from None
@@ -38,11 +41,11 @@ def read(directory: str) -> Config:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ContainerError(f"{path}: not JSON: {str(error) or 'nested too deeply'}") from None
-    problem = schema.wrong(config)
+    problem = schema.wrong(config) if config is not None else "the document: an object is wanted"
     if problem is None and not isinstance(config.get("root"), dict):
         problem = "root: is missing"
-    if problem is None and "\0" in config["root"]["path"]:
-        problem = "root.path: has a NUL"
+    if problem is None and not _is_path(config["root"]["path"]):
+        problem = "root.path: no path can be so"
     if problem is not None:
         raise ContainerError(f"{path}: {problem}")
     rootfs = rootfs_of(config, directory)
@@ -50,6 +53,13 @@ def read(directory: str) -> Config:
         raise ContainerError(f"{rootfs}: no such directory (root.path of {path})")
     result: Config = config
     return result
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:  # half of a pair of surrogates, which JSON may have
+        return False
 
 
 def _first_missing(directory: str, path: str) -> str:
@@ -138,9 +148,9 @@ def merged_environment(own: Sequence[str], given: Mapping[str, str]) -> list[str
 def without_privileges(config: Config, user_id: int, group_id: int) -> None:
     """Makes a configuration one that a runtime without privileges can carry out, whoever the bundle was made for.
 
-    There is a user namespace in which the task is who the bundle says (root, mostly); a mapping of one id is the
-    job's user's. Left out is what only root can do: limits of control groups, other groups, devices, file systems of
-    namespaces that are not ours.
+    There is a user namespace. Where the bundle maps several ids to it, the task is who the bundle says; else the job's
+    user is its one id, and that is root: runc makes no namespace without one. Left out is what only root can do: limits
+    of control groups, other groups, devices, file systems of namespaces that are not ours.
     """
     linux, process = config["linux"], config["process"]
     namespaces = linux["namespaces"] = list(linux.get("namespaces") or ({"type": "pid"}, {"type": "mount"}))
@@ -151,10 +161,10 @@ def without_privileges(config: Config, user_id: int, group_id: int) -> None:
     user = process["user"] = process.get("user") or {}
     ids = {}
     for key, name, host in (("uidMappings", "uid", user_id), ("gidMappings", "gid", group_id)):
-        inside = user.get(name) or 0
         mappings = linux.get(key) or []
         if len(mappings) < 2 and sum(mapping["size"] for mapping in mappings) < 2:
-            mappings = [{"containerID": inside, "hostID": host, "size": 1}]
+            mappings = [{"containerID": 0, "hostID": host, "size": 1}]
+            user[name] = 0
         linux[key] = mappings
         ids[key] = mappings
     user.pop("additionalGids", None)

@@ -46,6 +46,7 @@ def take(reference: Reference, launch: Mapping[str, Any], identity: Identity) ->
     os.waitpid(pid, 0)
     text = told[1:].decode("utf-8", "surrogateescape")
     if told[:1] == b"+" and descriptors:
+        os.set_inheritable(descriptors[0], False)  # recvmsg gives one that programs would get, too
         return text, descriptors[0]
     for descriptor in descriptors:
         os.close(descriptor)

@@ -3,13 +3,16 @@ Pure."""
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 
 #: %p as long as there is no process
 NO_PID = "4294967295"
-#: What makes a command one for the shell. Quotes are `shlex`'s, who understands them as the shell does.
-_FOR_SHELL = frozenset("$`\\;&|<>(){}*?[]~#!\n")
+#: What makes a command one for the shell, if it is not within quotes.
+_FOR_SHELL = frozenset("$`\\;&|<>(){}*?[]~#!\n\r\"'")
+#: Quotes that `shlex` understands as the shell does: '...', "..." with nothing to expand in it, and \'.
+_QUOTED = re.compile(r"""'[^']*'|"[^"\\$`]*"|\\'""")
 
 
 def expand(pattern: str, values: Mapping[str, str]) -> str:
@@ -38,11 +41,8 @@ def quoted(arguments: Sequence[str]) -> str:
 def command(text: str) -> list[str]:
     """The words to execute for a pattern that was expanded: by the shell, or without one where it would have nothing
     to do but to start the program (which then has our signals, and ends with its own status)."""
-    if not _FOR_SHELL & set(text):
-        try:
-            words = shlex.split(text)
-        except ValueError:
-            words = []
+    if not _FOR_SHELL & set(_QUOTED.sub("", text)):
+        words = shlex.split(text)
         if words and "=" not in words[0]:
             return words
     return ["/bin/sh", "-c", text]
