@@ -184,6 +184,7 @@ def _start_clean(spool_directory: str) -> None:
     """-c: ends what a former slurmd has left, and forgets it."""
     import select
     import signal
+    import subprocess
 
     from . import control, processes, spool
     from .oci import leftovers
@@ -199,7 +200,8 @@ def _start_clean(spool_directory: str) -> None:
         if os.path.exists(path):
             os.unlink(path)
     for key in leftovers.noted(spool_directory):
-        leftovers.main([spool_directory, *map(str, key)])
+        # a process of its own: whatever its commands leave behind becomes its child, and ends with it
+        subprocess.run(leftovers.command(spool_directory, *key), check=False)
     for name in ("ends", "done", "ending"):
         for entry in os.listdir(os.path.join(spool_directory, name)):
             os.unlink(os.path.join(spool_directory, name, entry))

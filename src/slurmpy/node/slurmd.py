@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -64,6 +63,7 @@ class Slurmd:
         self._trying: asyncio.Task[None] | None = None
         self._held: dict[int, int] = {}  # how many ends of each job slurmctld has not confirmed
         self._revoked: dict[tuple[int, int], float] = {}
+        self._removing: dict[tuple[int, int], set[asyncio.Task[Any]]] = {}
         self.on_spawner_lost: Callable[[], None] = _nothing
         self._done: dict[tuple[int, int, int], float] = {}
 
@@ -82,7 +82,7 @@ class Slurmd:
             await self._adopt(job_id, step_id, restart_cnt)
         for key in containers.noted(self.spool):
             if control.process_of(spool.socket_path(self.spool, *key)) is None:
-                await self._remove_containers(*key)
+                self._remove_containers(*key)
         for end in spool.ends(self.spool):
             self._take_end(end)
         for job_id, restart_cnt, request in spool.endings(self.spool):
@@ -125,12 +125,25 @@ class Slurmd:
             del self._done[oldest]
             spool.forget(self.spool, *oldest)
 
-    async def _remove_containers(self, job_id: int, step_id: int, restart_cnt: int) -> None:
-        """What a killed slurmstepd has left with the runtime and in the spool directory; in a process of its own."""
-        command = (sys.executable, "-P", "-m", "slurmpy.node.oci.leftovers", self.spool)
-        process = await asyncio.create_subprocess_exec(
-            *command, str(job_id), str(step_id), str(restart_cnt), stderr=asyncio.subprocess.PIPE
-        )
+    def _remove_containers(self, job_id: int, step_id: int, restart_cnt: int) -> None:
+        """What a killed slurmstepd has left with the runtime and in the spool directory."""
+        self._remove((job_id, step_id), self._run_removal(job_id, step_id, restart_cnt))
+
+    def _remove(self, key: tuple[int, int], coroutine: Any) -> None:
+        """Nobody waits for it but the next life of the same step, whose containers and control groups have the same
+        names: a runtime may take its time."""
+        task = self._keep(coroutine)
+        self._removing.setdefault(key, set()).add(task)
+        task.add_done_callback(lambda done: self._removed(key, done))
+
+    def _removed(self, key: tuple[int, int], task: asyncio.Task[Any]) -> None:
+        self._removing[key].discard(task)
+        if not self._removing[key]:
+            del self._removing[key]
+
+    async def _run_removal(self, job_id: int, step_id: int, restart_cnt: int) -> None:
+        command = containers.command(self.spool, job_id, step_id, restart_cnt)
+        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
         _, said = await process.communicate()
         log.info(f"Removed what the containers of {job_id}.{step_name(step_id)} had left")
         for line in said.decode(errors="replace").splitlines():
@@ -278,6 +291,8 @@ class Slurmd:
                 "ESLURMD_SET_UID_OR_GID_ERROR", "slurmd runs as an ordinary user, and only that user's jobs"
             )
         launch["cgroup"] = self.cgroup
+        if removals := self._removing.get((job_id, step_id)):
+            await asyncio.wait(removals)
         if not job.prologued and self.conf.Prolog:
             await self._prolog(job_id, launch)
         job.prologued = True
@@ -396,7 +411,7 @@ class Slurmd:
             log.error(f"slurmstepd of {step.job_id}.{step_name(step.step_id)} ended without a word")
             processes.kill_step(step.job_id, step.step_id, self.name, self.conf.ClusterName)
             if (step.job_id, step.step_id, step.restart_cnt) in containers.noted(self.spool):
-                self._keep(self._remove_containers(step.job_id, step.step_id, step.restart_cnt))
+                self._remove_containers(step.job_id, step.step_id, step.restart_cnt)
             self._died(step)
         else:
             self._take_end(end)
@@ -422,7 +437,7 @@ class Slurmd:
         if step.step_id == STEP_BATCH:
             spool.remove_script(self.spool, step.job_id)
         if self.cgroup is not None:
-            self._keep(self._remove_cgroups(self.cgroup, step))
+            self._remove((step.job_id, step.step_id), self._remove_cgroups(self.cgroup, step))
         end = {
             "kind": "batch" if step.step_id == STEP_BATCH else "tasks",
             "job_id": step.job_id,

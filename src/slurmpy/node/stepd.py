@@ -168,7 +168,7 @@ class Step:
         limits = dict(launch["limits"])
         if launch["memory"]:
             limits["RLIMIT_RSS"] = launch["memory"] << 20  # a hint, as Slurm gives it; the kernel enforces none
-        launcher = self._container.launcher(task.local, self.prefix) if self._container is not None else None
+        launcher = self._container.launcher(task.local, self.prefix, arguments) if self._container is not None else None
         return Program(arguments, launch["directory"], launch["umask"], limits, self.prefix, prologs, launcher)
 
     def _check_directory(self) -> None:
@@ -547,6 +547,11 @@ class Step:
         what = f"JobId={self.job_id}" if self.is_batch else f"StepId={self.job_id}.{step_name(self.step_id)}"
         self.say(f"Detected 1 oom_kill event in {what}. Some of the step tasks have been OOM Killed.")
 
+    def _remove_containers(self) -> None:
+        if self._container is not None:
+            common = environment.of_batch(self.launch) if self.is_batch else environment.of_step(self.launch)
+            self._container.finish([(task.pid, task.status or 0) for task in self.tasks], common, self._left_behind)
+
     def _finish(self) -> None:
         if self._exited:
             self._report_exits()
@@ -567,10 +572,12 @@ class Step:
             "start_time": int(self.started_at),
             "end_time": int(time.time()),
         }
+        seen = self._container is not None and launch["oci"]["StdIODebug"] is not None
+        if seen:  # srun has to wait for what it is to show
+            self._remove_containers()
         self.io.close()
-        if self._container is not None:
-            common = environment.of_batch(launch) if self.is_batch else environment.of_step(launch)
-            self._container.finish([(task.pid, task.status or 0) for task in self.tasks], common, self._left_behind)
+        if not seen:
+            self._remove_containers()
         if self.is_batch and self.step_id == STEP_BATCH:
             spool.remove_script(launch["spool"], self.job_id)
         self.cgroup.remove()

@@ -122,7 +122,8 @@ SLURM_CONF = {
     "TaskProlog": "Program run as the user before each task; lines «export NAME=value» change the task's environment.",
     "TmpFS": "Directory whose file system is a node's temporary disk.",
     "TrackWCKey": "Account by workload keys.",
-    "UnkillableStepTimeout": "Seconds after SIGKILL until a step counts as unkillable and its node is drained.",
+    "UnkillableStepTimeout": "Seconds after SIGKILL until a step counts as unkillable and its node is drained; "
+    "a command of oci.conf that takes longer is ended.",
     "WaitTime": "Seconds that srun waits for the other tasks after the first has ended; 0: for ever.",
 }
 

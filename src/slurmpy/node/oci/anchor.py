@@ -31,10 +31,19 @@ def become_runtime(text: str, environment: Mapping[str, str]) -> NoReturn:
 class Anchor:
     """RunTimeCreate, RunTimeStart, and the wait. The commands are expanded; `prefix` is slurmstepd's."""
 
-    def __init__(self, create: str, start: str, query: str, environment: Mapping[str, str], prefix: str) -> None:
+    def __init__(
+        self,
+        create: str,
+        start: str,
+        query: str,
+        environment: Mapping[str, str],
+        prefix: str,
+        seconds: float = calls.SECONDS,
+    ) -> None:
         self._create, self._start, self._query = create, start, query
-        self._environment, self._prefix = environment, prefix
+        self._environment, self._prefix, self._seconds = environment, prefix, seconds
         self._pid = 0
+        self._early: list[int] = []
 
     def _say(self, text: str) -> None:
         try:
@@ -51,34 +60,42 @@ class Anchor:
         code = 1
         try:
             code = self._through()
-        except OSError as error:
+        except Exception as error:
             self._say(f"container: {error}")
         finally:
             os._exit(code)
 
     def _pass_on(self, number: int, _frame: object) -> None:
+        """To the container's process; what comes before its program has been started is kept for it."""
         if self._pid:
             processes.send((self._pid,), number)
+        else:
+            self._early.append(number)
 
     def _through(self) -> int:
-        created = calls.call(self._create, self._environment, own_files=True)
+        created = calls.call(self._create, self._environment, own_files=True, seconds=self._seconds)
         if created.status:
             self._say(f"RunTimeCreate failed with {created.told}")
             return created.status >> 8 or 1
-        asked = calls.call(self._query, self._environment)
+        asked = calls.call(self._query, self._environment, seconds=self._seconds)
         state = calls.state_of(asked)
         if state is None or not state.pid:
-            self._say(f"RunTimeQuery knows of no container after RunTimeCreate: {asked.told}")
+            if asked.status:
+                self._say(f"RunTimeQuery failed with {asked.told}")
+            else:
+                self._say(f"RunTimeQuery knows of no process after RunTimeCreate: {asked.told}")
             return 1
-        self._pid = state.pid
         try:
             handle = os.pidfd_open(state.pid)
         except ProcessLookupError:
             handle = -1
-        started = calls.call(self._start, self._environment)
+        started = calls.call(self._start, self._environment, seconds=self._seconds)
         if started.status:
             self._say(f"RunTimeStart failed with {started.told}")
             return started.status >> 8 or 1
+        self._pid = state.pid
+        for number in self._early:
+            processes.send((state.pid,), number)
         if handle >= 0:
             select.select([handle], [], [])
         try:

@@ -11,11 +11,14 @@ from collections.abc import Mapping
 
 from slurmpy.conf import oci_conf
 
-from .. import tasks
+from .. import processes, tasks
 from . import pattern
+from .errors import shown
 
-#: An operation that takes longer is ended.
+#: An operation that takes longer is ended; UnkillableStepTimeout of slurm.conf is what slurmstepd gives it.
 SECONDS = 60.0
+#: The shell's words for a command that it could not run.
+NOT_RUN = (126, 127)
 MAX_OUTPUT = 64 << 10
 #: How long a container may take to stop once RunTimeKill was called, before RunTimeDelete has to do.
 STOPPING = 5.0
@@ -34,7 +37,12 @@ class Outcome:
         """One line for a message: exit code or signal, and what was said."""
         how = f"exit code {self.status >> 8}" if self.status & 0x7F == 0 else f"signal {self.status & 0x7F}"
         said = " ".join(self.text.split())
-        return f"{how}: {said[:800]}" if said else how
+        return f"{how}: {shown(said[:800])}" if said else how
+
+    @property
+    def refused(self) -> bool:
+        """Whether the command itself has said no: it ran, it was not ended, and its exit code is not 0."""
+        return self.status & 0x7F == 0 and self.status >> 8 not in (0, *NOT_RUN)
 
 
 def words_of(text: str, environment: Mapping[str, str]) -> tuple[str, list[str]]:
@@ -63,17 +71,22 @@ def call(text: str, environment: Mapping[str, str], own_files: bool = False, sec
         if reader >= 0:
             os.close(reader)
         return Outcome(127 << 8, f"{program}: {error.strerror}")
+    except ValueError as error:  # a NUL
+        if reader >= 0:
+            os.close(reader)
+        return Outcome(127 << 8, f"{program}: {error}")
     finally:
         if not own_files:
             os.close(writer)
             os.close(null)
-    return _wait(pid, reader, time.monotonic() + seconds)
+    return _wait(pid, reader, seconds)
 
 
 _DEFAULTS = tuple(sorted(tasks.CHANGED_SIGNALS))
 
 
-def _wait(pid: int, reader: int, deadline: float) -> Outcome:
+def _wait(pid: int, reader: int, seconds: float) -> Outcome:
+    deadline = time.monotonic() + seconds
     handle = os.pidfd_open(pid)
     waiting = {handle}
     if reader >= 0:
@@ -84,7 +97,8 @@ def _wait(pid: int, reader: int, deadline: float) -> Outcome:
         left = deadline - time.monotonic()
         if left <= 0 and not late:
             late = True
-            os.kill(pid, signal.SIGKILL)
+            # those that a shell has started for it, too, as far as they can still be told
+            processes.send([*processes.descendants(pid), pid], signal.SIGKILL)
         ready, _, _ = select.select(waiting, [], [], max(left, 0.0) if not late else None)
         if reader in ready and not _take(reader, said):
             waiting.discard(reader)
@@ -98,7 +112,7 @@ def _wait(pid: int, reader: int, deadline: float) -> Outcome:
     if reader >= 0:
         os.close(reader)
     text = said.decode("utf-8", "replace")
-    return Outcome(status, f"took longer than {SECONDS:.0f} s; {text}" if late else text)
+    return Outcome(status, f"it took longer than {seconds:.0f} s {text}" if late else text)
 
 
 def _take(reader: int, said: bytearray) -> bool:
@@ -129,32 +143,58 @@ def state_of(outcome: Outcome) -> State | None:
     if not isinstance(found, dict):
         return None
     pid = found.get("pid")
-    return State(str(found.get("status", "")), pid if isinstance(pid, int) and pid > 0 else 0)
+    if not isinstance(pid, int) or isinstance(pid, bool) or not 0 < pid < 1 << 31:
+        pid = 0
+    return State(str(found.get("status", "")), pid)
 
 
-def remove(query: str, kill: str, delete: str, environment: Mapping[str, str], aborted: bool = False) -> str | None:
+def remove(
+    query: str,
+    kill: str,
+    delete: str,
+    environment: Mapping[str, str],
+    aborted: bool = False,
+    seconds: float = SECONDS,
+    until: float | None = None,
+) -> str | None:
     """Makes sure that there is no container: asked for by RunTimeQuery, ended by RunTimeKill, taken away by
     RunTimeDelete. Returns what went wrong, None if it is gone.
 
     A runtime that was killed while it made the container (`aborted`) leaves one that it does not know of itself: runc
-    has a directory then, without the state that its own query looks for, but its delete takes that away."""
-    state = state_of(call(query, environment))
-    if state is None:
+    has a directory then, without the state that its own query looks for, but its delete takes that away. A query that
+    does not answer says nothing at all: the container may be there, so it is killed and deleted. Each command has
+    `seconds`; after `until` (of the monotonic clock) each has one."""
+
+    def run(text: str) -> Outcome:
+        left = seconds if until is None else max(1.0, min(seconds, until - time.monotonic()))
+        return call(text, environment, seconds=left)
+
+    asked = run(query)
+    state = state_of(asked)
+    if state is None and asked.refused:
         if aborted:
-            call(delete, environment)
+            run(delete)
         return None
+    if state is None:
+        run(kill)
+        gone = run(delete)
+        problem = f"RunTimeQuery failed with {asked.told}"
+        return f"{problem}; RunTimeDelete failed with {gone.told}" if gone.status else problem
+    problem = ""
     if state.status != "stopped":
-        killed = call(kill, environment)
-        until = time.monotonic() + STOPPING
+        killed = run(kill)
+        if killed.status:
+            problem = f"RunTimeKill failed with {killed.told}"
+        stopping = time.monotonic() + STOPPING
         pause = 0.01
-        while state is not None and state.status != "stopped" and not killed.status and time.monotonic() < until:
+        while state is not None and state.status != "stopped" and not killed.status and time.monotonic() < stopping:
             time.sleep(pause)
             pause = min(pause * 2, 0.5)
-            state = state_of(call(query, environment))
-    gone = call(delete, environment)
-    if gone.status and state_of(call(query, environment)) is not None:
-        return f"RunTimeDelete failed with {gone.told}"
-    return None
+            state = state_of(run(query))
+    gone = run(delete)
+    if gone.status and state_of(run(query)) is not None:
+        return f"{problem}{'; ' if problem else ''}RunTimeDelete failed with {gone.told}"
+    return problem or None
 
 
 def leave_only_standard_files(kept: int = -1) -> None:

@@ -12,16 +12,17 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from slurmpy.core.ids import step_name
+from slurmpy.conf import oci_conf
 
+from .. import environment as variables
 from ..tasks import Identity
 from . import anchor, bundle, calls, lease, leftovers, pattern
 from .errors import ContainerError
 
 Say = Callable[[str, int], None]
 DEBUG = 5
-#: Bind-mounted in a container without privileges, the file itself decides who may run it.
-SCRIPT_MODE = 0o700
+#: What the user's own path would do to a command that has it.
+_FOR_SHELL = frozenset("$`\\;&|<>(){}*?[]~#!\"'\n\r")
 
 
 class Container:
@@ -38,6 +39,7 @@ class Container:
         self._places: list[str] = []
         self._note: leftovers.Note | None = None
         self._lease: int | None = None
+        self._seconds = float(launch["unkillable_timeout"])
         pty = launch.get("pty") if self._settings["RunTimeRun"] else None
         self.terminal: tuple[int, int] | None = (pty[0], pty[1]) if pty else None
 
@@ -77,27 +79,39 @@ class Container:
 
     def _make_places(self) -> None:
         launch, identity = self._launch, self._identity
-        base = os.path.join(launch["spool"], f"oci-job{launch['job_id']}-{step_name(launch['step_id'])}")
-        note = self._note = leftovers.Note(launch)
+        base = leftovers.base_of(launch["spool"], launch["job_id"], launch["step_id"])
         override = self._settings["ContainerPath"]
         self._places = [self._place(local, task, base) for local, task in enumerate(launch["tasks"])]
+        self._check_paths()
+        note = leftovers.Note(launch)
         if override:
-            note.shared = self._places
+            note.files = [os.path.join(place, name) for place in self._places for name in self._files()]
         else:
             note.base = base
         note.cgroup = self._cgroup
         note.keep = bool(self._settings["DisableCleanup"])
+        note.seconds = self._seconds
         note.tasks = [self._removal(local, pattern.NO_PID) for local in range(len(self._places))]
-        note.environment = {}
+        # a runtime finds its containers by its environment (XDG_RUNTIME_DIR, for one), so who cleans up has it, too
+        given = variables.from_strings(launch["environment"])
+        note.environment = calls.environment_without(given, self._settings["RunTimeEnvExclude"])
+        for place in self._places:
+            self._say(f"container: bundle {self._bundle}, files in {place}", DEBUG)
         try:
-            if not override:
+            if override:
+                with identity.files():
+                    for place in self._places:
+                        _check_place(place, self._bundle)
+                        note.made += _missing(place)
+            else:
                 leftovers.remove_tree(base)
+            self._note = note
             note.write()
             if override:
                 with identity.files():
                     for place in self._places:
-                        note.made += _make(place)
-                note.write()
+                        for directory in reversed(_missing(place)):
+                            os.mkdir(directory, 0o700)
                 return
             os.makedirs(base, 0o755, exist_ok=True)
             for place in (*self._places, os.path.join(base, leftovers.RUNTIME)):
@@ -106,6 +120,20 @@ class Container:
                     os.chown(place, identity.uid, identity.gid)
         except OSError as error:
             raise ContainerError(f"{error.filename or base}: {error.strerror}") from None
+
+    def _files(self) -> list[str]:
+        """Names of what we write into a task's directory."""
+        made = ["config.json"] if self._config is not None else []
+        return [*made, "environment"] if self._settings["CreateEnvFile"] else made
+
+    def _check_paths(self) -> None:
+        """A bundle may be somebody else's: its name for its root file system must not be a command here."""
+        for letter, path in (("r", self._rootfs), ("b", self._bundle)):
+            wanted = letter == "r" or self._settings["IgnoreFileConfigJson"]
+            if wanted and _FOR_SHELL & set(path):
+                for name in oci_conf.OPERATIONS:
+                    if pattern.expand(self._settings[name] or "", {letter: "\0"}).count("\0"):
+                        raise ContainerError(f"{path}: has characters that {name} would give to the shell")
 
     def _place(self, local: int, task: int, base: str) -> str:
         override = self._settings["ContainerPath"]
@@ -152,9 +180,13 @@ class Container:
 
     # ---------------------------------------------------------------- in a task's fork
 
-    def launcher(self, local: int, prefix: str) -> Callable[[Sequence[str], dict[str, str]], int]:
-        """What a task's fork calls instead of executing its program: (arguments, environment) -> exit code, if it
+    def launcher(
+        self, local: int, prefix: str, program: Sequence[str]
+    ) -> Callable[[Sequence[str], dict[str, str]], int]:
+        """What a task's fork calls instead of executing its `program`: (arguments, environment) -> exit code, if it
         comes back at all."""
+        for name in ("RunTimeRun",) if self._settings["RunTimeRun"] else ("RunTimeCreate", "RunTimeStart"):
+            self._say(f"{name}: {self._command(name, local, arguments=program)}", DEBUG)
 
         def run(arguments: Sequence[str], environment: dict[str, str]) -> int:
             try:
@@ -183,7 +215,8 @@ class Container:
                 raise ContainerError(f"RunTimeRun: {error.filename}: {error.strerror}") from None
         create = self._command("RunTimeCreate", local, arguments=arguments)
         start = self._command("RunTimeStart", local)
-        anchor.Anchor(create, start, self._command("RunTimeQuery", local), outside, prefix).run()
+        query = self._command("RunTimeQuery", local)
+        anchor.Anchor(create, start, query, outside, prefix, self._seconds).run()
 
     def _write_files(self, local: int, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         place, form = self._places[local], self._settings["CreateEnvFile"]
@@ -246,18 +279,38 @@ class Container:
             self._say(problem, 2)
 
 
-def _make(place: str) -> list[str]:
-    """Makes a directory and its parents; returns those that were not there, the innermost first."""
-    made = []
-    at = place
-    while not os.path.isdir(at):
-        made.append(at)
-        at = os.path.dirname(at)
-    for directory in reversed(made):
-        os.mkdir(directory, 0o700)
-    if not made and os.stat(place).st_uid != os.geteuid():
-        raise PermissionError(1, "belongs to somebody else", place)
-    return made
+def _missing(place: str) -> list[str]:
+    """A directory and its parents as far as they are not there, the innermost first."""
+    missing = []
+    while not os.path.isdir(place):
+        missing.append(place)
+        place = os.path.dirname(place)
+    return missing
+
+
+def _check_place(place: str, bundle_place: str) -> None:
+    """Raises OSError, ContainerError where nothing of ours may be written: to be called with the user's rights.
+
+    Who owns a directory on the way, or may rename what is in it, could put a configuration of his there, which the
+    runtime would take for the user's.
+    """
+    if os.path.isdir(place):
+        if os.stat(place).st_uid != os.geteuid():
+            raise PermissionError(1, "belongs to somebody else", place)
+        if os.path.isdir(bundle_place) and os.path.samefile(place, bundle_place):
+            raise ContainerError(f"ContainerPath: {place}: is the bundle itself")
+    trusted = {0, os.geteuid(), os.stat("/").st_uid}
+    above = os.path.realpath(place)
+    while above != "/":
+        above = os.path.dirname(above)
+        try:
+            seen = os.stat(above)
+        except FileNotFoundError:
+            continue
+        if seen.st_uid not in trusted:
+            raise PermissionError(1, "belongs to somebody else", above)
+        if seen.st_mode & 0o1002 == 0o0002:
+            raise PermissionError(1, "anybody may rename what is in it", above)
 
 
 def _write(path: str, data: bytes) -> None:
