@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +156,69 @@ def test_gc_removes_what_a_killed_process_left(cache: Cache, image: str) -> None
         assert cache.collect().leftovers == 1
     assert not os.listdir(cache["tmp"])
     assert not os.listdir(cache["locks"])
+
+
+#: calls that change something; a process is killed before each of them in turn
+CHANGING = ("open", "mkdir", "rename", "replace", "unlink", "rmdir", "utime", "close", "chmod", "fchmod", "listdir")
+
+
+def killed_before(number: int, work: Callable[[], object]) -> bool:
+    """Forks a process that does `work` and is killed before its call number `number` of `CHANGING`; whether it was."""
+    child = os.fork()
+    if child == 0:
+        count = 0
+
+        def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*args: Any, **more: Any) -> Any:
+                nonlocal count
+                count += 1
+                if count > number:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*args, **more)
+
+            return call
+
+        try:
+            for name in CHANGING:
+                setattr(os, name, counted(getattr(os, name)))
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) in (0, -signal.SIGKILL)
+    return os.WIFSIGNALED(status)
+
+
+@pytest.mark.parametrize("what", ["make", "remove", "name"])
+def test_killed_at_any_moment(cache: Cache, tmp_path: Path, what: str) -> None:
+    """What is there is whole, the next one gets what he wants, and nothing is left in the end."""
+    path = docker_archive(tmp_path / "a.tar", [layer(member("a", data=b"x"), member("d/e")), layer(member("d/.wh.e"))])
+    reference = parse(f"docker-archive:{path}")
+    work = {
+        "make": lambda: cache.use(reference),
+        "remove": lambda: cache.collect(max_size=0),
+        "name": lambda: inventory.set_name(cache, "mine", *keys(cache)),
+    }[what]
+    cache.make()
+    number, killed = 0, True
+    while killed:
+        if what != "make":
+            cache.use(reference).close()
+        killed = killed_before(number, work)
+        for one in cache.entries():
+            assert not one.damaged
+            assert (Path(one.path) / "rootfs/a").read_bytes() == b"x"
+            assert os.listdir(Path(one.path) / "rootfs/d") == []
+        with cache.use(reference) as lease:
+            assert (Path(lease.path) / "rootfs/a").read_bytes() == b"x"
+        if what == "make" and killed:
+            cache.remove(os.path.basename(lease.path))
+        number += 1
+    assert number > 2
+    cache.collect(max_size=0)
+    for name in ("images", "tmp", "notes", "locks"):
+        assert os.listdir(cache[name]) == []
 
 
 def test_a_failed_extraction_leaves_nothing(cache: Cache, tmp_path: Path) -> None:

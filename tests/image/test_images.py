@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -161,10 +162,15 @@ def test_an_archive_of_a_layout(cache: Cache, tmp_path: Path) -> None:
 # ---- compression
 
 
-@pytest.mark.parametrize("how", ["", "gzip", "zstd"])
-def test_compressed_layers(cache: Cache, tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize("how", ["", "gzip", "zstd", "zstd by zstandard"])
+def test_compressed_layers(cache: Cache, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    how, _, package = how.partition(" by ")
     if how == "zstd":
         need("zstd")
+    if package:
+        pytest.importorskip(package)
+    else:
+        monkeypatch.setitem(sys.modules, "zstandard", None)
     data = os.urandom(1 << 20) + bytes(1 << 20)
     where = layout(tmp_path / "l", [layer(member("big", data=data))], how=how)
     with cache.use(parse(f"oci:{where}")) as lease:
@@ -174,6 +180,7 @@ def test_compressed_layers(cache: Cache, tmp_path: Path, how: str) -> None:
 def test_zstd_without_zstd(cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need("zstd")
     where = layout(tmp_path / "l", [ONE], how="zstd")
+    monkeypatch.setitem(sys.modules, "zstandard", None)
     monkeypatch.setenv("PATH", "/nonexistent")
     assert said(cache, f"oci:{where}") == (
         "oci:l: layer 1: a layer is compressed by zstd; install the program zstd or the Python package zstandard"
@@ -326,11 +333,12 @@ def test_garbage_after_gzip(cache: Cache, tmp_path: Path) -> None:
     assert "damaged gzip data" in said(cache, f"oci:{where}")
 
 
-def test_damaged_zstd(cache: Cache, tmp_path: Path) -> None:
+def test_damaged_zstd(cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need("zstd")
     where = layout(tmp_path / "l", [ONE], how="zstd")
     before = blob(where, "layer").read_bytes()
     swap(where, before, before[:-3])
+    monkeypatch.setitem(sys.modules, "zstandard", None)  # which leaves it to the diff_id to tell
     assert "damaged zstd data" in said(cache, f"oci:{where}")
 
 

@@ -280,6 +280,7 @@ def _everything(top: Path) -> list[Any]:
         ([member(".wh.a/b")], ".wh.a/b: a whiteout with something in it"),
         ([member("./", "symlink", linkname="/")], "the top of the image is no directory"),
         ([member("a", uid=1 << 33)], "a: an owner that cannot be"),
+        ([member("a", "char", devmajor=1 << 13)], "a: a device of numbers that cannot be"),
         ([member("a", "symlink", linkname="")], "a: a symbolic link to nothing"),
     ],
 )  # fmt: skip

@@ -112,7 +112,8 @@ def test_mounts_only_where_the_image_has_a_place(tmp_path: Path) -> None:
 def test_what_the_image_says(tmp_path: Path) -> None:
     found = spec(tmp_path, {
         "Entrypoint": ["/e"], "Cmd": ["c"], "Env": ["A=1", "nothing", "B=2", "A=3", "=x"], "WorkingDir": "a/../b/",
-        "Labels": {"l": "m", "n": 5, "org.opencontainers.image.os": "mine"}, "StopSignal": "TERM",
+        "Labels": {"l": "m", "n": 5, "run.oci.handler": "x", "slurm.time": "1", "org.opencontainers.image.os": "mine"},
+        "StopSignal": "TERM",
         "ExposedPorts": {"80/tcp": {}, "22": {}},
     })  # fmt: skip
     process = found["process"]

@@ -218,8 +218,8 @@ class Verified(io.RawIOBase):
     ) -> None:
         import hashlib
 
-        algorithm, _, self._digits = (digest or "sha256:").partition(":")
-        self._hash = hashlib.new(algorithm)
+        algorithm, _, self._digits = digest.partition(":")
+        self._hash = hashlib.new(algorithm) if digest else None  # without: the diff_id alone tells
         self._file, self._name, self._size, self._passed = file, name, size, passed
         self.done = 0
 
@@ -231,7 +231,8 @@ class Verified(io.RawIOBase):
             count = self._file.readinto(buffer)  # type: ignore[attr-defined]
         except OSError as error:
             raise reason(error, self._name) from None
-        self._hash.update(memoryview(buffer)[:count])
+        if self._hash is not None:
+            self._hash.update(memoryview(buffer)[:count])
         self.done += count
         if self.done > self._size:
             raise ImageError(f"{self._name}: is longer than {self._size} bytes")
@@ -247,7 +248,7 @@ class Verified(io.RawIOBase):
             pass
         if self.done != self._size:
             raise ImageError(f"{self._name}: is {self.done} bytes long, not {self._size}")
-        if self._digits and self._hash.hexdigest() != self._digits:
+        if self._hash is not None and self._hash.hexdigest() != self._digits:
             raise ImageError(f"{self._name}: its bytes do not have the digest that names them")
 
     def close(self) -> None:
@@ -369,6 +370,13 @@ def _gunzip(read: Callable[[int], bytes]) -> Callable[[int], bytes]:
     return source
 
 
+class _Readable:
+    """A file, as far as reading goes."""
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self.read = read
+
+
 def _unzstd(read: Callable[[int], bytes]) -> tuple[Callable[[int], bytes], Callable[[], object]]:
     """Reads zstd by the module zstandard or the program zstd, and what ends them."""
     import importlib
@@ -382,11 +390,7 @@ def _unzstd(read: Callable[[int], bytes]) -> tuple[Callable[[int], bytes], Calla
         module = None
     if module is not None:
         engine = module.ZstdDecompressor(max_window_size=1 << 27)
-
-        class Raw:
-            read = staticmethod(read)
-
-        reader = engine.stream_reader(Raw(), read_across_frames=True)
+        reader = engine.stream_reader(_Readable(read), read_across_frames=True)
 
         def by_module(size: int) -> bytes:
             try:

@@ -234,6 +234,7 @@ class Cache:
         try:
             if not anew and (lease := self._by_note(note)):
                 return lease
+            self.sweep(key)  # also what was left with this very lock, which nobody else can have now
             lease = make(key)
             write_file(note, os.path.basename(lease.path), self[f"tmp/{key}.{os.urandom(8).hex()}"])
             return lease

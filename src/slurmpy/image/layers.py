@@ -110,12 +110,7 @@ class Layers:
             os.symlink(entry.link, name, dir_fd=handle)
         elif entry.kind == "fifo":
             os.mkfifo(name, 0o600, dir_fd=handle)
-        elif self._owner:
-            kind = stat.S_IFCHR if entry.kind == "char" else stat.S_IFBLK
-            if not (0 <= entry.major < 1 << 12 and 0 <= entry.minor < 1 << 20):
-                raise ImageError(f"{printable(entry.name)}: a device of numbers that cannot be")
-            os.mknod(name, kind | 0o600, os.makedev(entry.major, entry.minor), dir_fd=handle)
-        else:  # only root can make device files
+        elif not self._device(handle, name, entry):
             self._skipped.add(path)
             return
         if entry.kind != "file":
@@ -262,6 +257,20 @@ class Layers:
             os.link(target, name, src_dir_fd=from_handle, dst_dir_fd=handle, follow_symlinks=False)
         finally:
             os.close(from_handle)
+
+    def _device(self, handle: int, name: bytes, entry: Entry) -> bool:
+        """Makes a device file; False if that is not allowed, as to all but root, and to root in most containers. Those
+        that programs need a container's own /dev has."""
+        if not (0 <= entry.major < 1 << 12 and 0 <= entry.minor < 1 << 20):
+            raise ImageError(f"{printable(entry.name)}: a device of numbers that cannot be")
+        if not self._owner:
+            return False
+        kind = stat.S_IFCHR if entry.kind == "char" else stat.S_IFBLK
+        try:
+            os.mknod(name, kind | 0o600, os.makedev(entry.major, entry.minor), dir_fd=handle)
+        except PermissionError:
+            return False
+        return True
 
     def _plain_attributes(self, handle: int, name: bytes, entry: Entry) -> None:
         """Those of links, fifos and devices, by name: they were made just now, so nothing is followed."""

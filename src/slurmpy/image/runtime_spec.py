@@ -33,6 +33,8 @@ NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts")
 #: what must be there to be mounted upon
 MOUNT_POINTS = ("/proc", "/dev", "/sys", *(path for path, _ in SCRATCH))
 _VOLUMES = 64
+#: annotations by which crun, runc with systemd, podman and scrun are told what to do: not for an image to say
+_COMMANDS = ("run.oci.", "org.systemd.", "io.podman.", "io.kubernetes.", "slurm.")
 
 
 def runtime_spec(
@@ -205,5 +207,7 @@ def _annotations(image_config: dict[str, Any] | None, config: dict[str, Any]) ->
     if ports:
         found[f"{prefix}exposedPorts"] = ",".join(sorted(ports))
     labels = expect(config.get("Labels") or {}, dict, "Labels of the image's configuration")
-    found.update({name: value for name, value in labels.items() if name and isinstance(value, str)})
+    for name, value in labels.items():
+        if name and isinstance(value, str) and not name.startswith(_COMMANDS):
+            found[name] = value
     return found
