@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import io
 import json
 import os
 import pwd
 import re
+import shutil
 import signal
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -376,3 +381,62 @@ def test_a_private_bundle_of_a_user(site, who, people):
         done = site.run("srun", "--container", str(place), "id", "-u", user=who)
         assert done.returncode == 1
         assert "Permission denied" in done.stderr
+
+
+def test_an_image_that_takes_its_time(site, who):
+    """Whoever makes the image's bundle holds up the step, not slurmd: the step answers, and can be cancelled."""
+    image = f"oci:{site.base}/slow-{who or 'root'}"
+    make_layout(site, Path(image[4:]))
+    argv = [*(as_user(who) if who else []), "srun", "-w", "n1", "--container", image, "echo", "in"]
+    home = site.base / f"home-{who or 'root'}"
+    home.mkdir(exist_ok=True)
+    if who:
+        subprocess.run(["chown", who, str(home)], check=True)
+    more = {"env": site.environment | {"HOME": str(home)}, "cwd": "/tmp", "text": True, "stdin": subprocess.DEVNULL}
+    done = subprocess.run(argv, capture_output=True, timeout=60, **more)
+    assert (done.stdout, done.stderr) == ("in\n", "")
+    lock = next((home / ".cache" / "slurmpy" / "images" / "locks").iterdir())
+    for made in (home / ".cache" / "slurmpy" / "images" / "images").iterdir():
+        shutil.move(made, home / "away")
+    with lock.open("r+b") as held:  # as if somebody was at it
+        fcntl.flock(held, fcntl.LOCK_EX)
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+        job = running(site, who)
+        assert until(lambda: site.ok("scontrol", "ping"), lambda said: "UP" in said)
+        site.ok("scancel", job, user=who)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert "CANCELLED" in err
+    assert site.is_clean() == []
+
+
+def make_layout(site, place: Path) -> None:
+    """An OCI image layout of one layer: the root file system of the bundle."""
+    blobs = place / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+
+    def put(data: bytes) -> dict[str, object]:
+        digest = hashlib.sha256(data).hexdigest()
+        (blobs / digest).write_bytes(data)
+        return {"digest": f"sha256:{digest}", "size": len(data)}
+
+    said = io.BytesIO()
+    with tarfile.open(fileobj=said, mode="w") as archive:
+        archive.add(site.bundle / "rootfs", arcname=".")
+    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", **put(said.getvalue())}
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+    config = {
+        "architecture": machine,
+        "os": "linux",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
+    }
+    kind = "application/vnd.oci.image.config.v1+json"
+    manifest = {
+        "schemaVersion": 2,
+        "config": {"mediaType": kind, **put(json.dumps(config).encode())},
+        "layers": [layer],
+    }
+    entry = {"mediaType": "application/vnd.oci.image.manifest.v1+json", **put(json.dumps(manifest).encode())}
+    (place / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+    (place / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')

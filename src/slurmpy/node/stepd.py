@@ -19,7 +19,7 @@ from typing import Any
 from slurmpy.core.ids import STEP_BATCH, step_name
 
 from . import cgroup, control, environment, processes, spool, usage
-from .loop import Loop, Timer
+from .loop import READ, Loop, Timer
 from .oci.errors import ContainerError
 from .step_io import StepIo
 from .tasks import Identity, Program, no_directory, spawn
@@ -113,10 +113,11 @@ class Step:
         self.loop.on_child = self._reap
         try:
             self._prepare()
+            self._prepare_container()
             self._start_tasks()
         except (OSError, ContainerError) as error:
             self._fail(error)
-        self._ready(None if self.is_batch or self.io.connected else f"cannot reach srun: {self._message}")
+        self._tell_ready()
         self._schedule_samples()
         while not self._is_over():
             self.loop.turn()
@@ -130,6 +131,9 @@ class Step:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         return not self._message
 
+    def _tell_ready(self) -> None:
+        self._ready(None if self.is_batch or self.io.connected else f"cannot reach srun: {self._message}")
+
     def _prepare(self) -> None:
         launch = self.launch
         if self.is_batch:
@@ -141,14 +145,33 @@ class Step:
         except OSError:
             self.cgroup.give_up()
         self.io.open()
-        if launch.get("container") and launch.get("oci") is not None:
-            from .oci.container import Container
 
-            self._container = Container(launch, self.identity, self.script, self._tell_of_container)
-            groups = ""
-            if self.identity.uid == 0:
-                groups = self.cgroup.path if self.cgroup.active else cgroup.spare_path(launch)
-            self._container.prepare(groups)
+    def _prepare_container(self) -> None:
+        """Raises ContainerError. Who has launched the step is told first: an image may take minutes to unpack."""
+        launch = self.launch
+        if not launch.get("container") or launch.get("oci") is None:
+            return
+        from .oci.container import Container
+
+        self._tell_ready()
+        self._container = Container(launch, self.identity, self.script, self._tell_of_container)
+        groups = ""
+        if self.identity.uid == 0:
+            groups = self.cgroup.path if self.cgroup.active else cgroup.spare_path(launch)
+        try:
+            self._container.prepare(groups, self._wait_for)
+        finally:
+            if self._kill_timer is not None:
+                raise ContainerError("the step was told to end")
+        self._no_children = False
+
+    def _wait_for(self, descriptor: int) -> None:
+        """Until there is something to read; meanwhile the step answers, and can be told to end."""
+        seen: list[int] = []
+        self.loop.watch(descriptor, READ, seen.append)
+        while not seen:
+            self.loop.turn()
+        self.loop.unwatch(descriptor)
 
     def _tell_of_container(self, text: str, level: int) -> None:
         """What is done with containers, where oci.conf wants to see it: the log, the step's error output, syslog."""

@@ -45,15 +45,16 @@ class Container:
 
     # ---------------------------------------------------------------- before the tasks
 
-    def prepare(self, cgroup_path: str = "") -> None:
+    def prepare(self, cgroup_path: str, wait: Callable[[int], None]) -> None:
         """Reads the bundle and makes a directory for each task. `cgroup_path`: the step's control group as a path
-        below the mount points, "" if the runtime is not to use it. Raises ContainerError."""
+        below the mount points, "" if the runtime is not to use it; `wait`: as of `lease.take`. Raises ContainerError.
+        """
         launch = self._launch
         self._cgroup = cgroup_path
         reference = lease.reference_of(launch["container"], launch["directory"])
         self._bundle = reference.path
         if reference.is_image or self._is_root(reference.path) or self._is_kept(reference.path):
-            self._bundle, self._lease = lease.take(reference, launch, self._identity)
+            self._bundle, self._lease = lease.take(reference, launch, self._identity, wait)
         if self._settings["IgnoreFileConfigJson"]:
             self._rootfs = self._bundle
         else:

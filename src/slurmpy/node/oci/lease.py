@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from slurmpy.image.cache import in_cache
@@ -29,9 +29,12 @@ def reference_of(text: str, directory: str) -> Reference:
         raise ContainerError(str(error)) from None
 
 
-def take(reference: Reference, launch: Mapping[str, Any], identity: Identity) -> tuple[str, int]:
+def take(
+    reference: Reference, launch: Mapping[str, Any], identity: Identity, wait: Callable[[int], None]
+) -> tuple[str, int]:
     """(path of the bundle, descriptor that keeps it in the cache). Unpacks the image if nobody has yet, in a process
-    with the user's rights. Raises ContainerError."""
+    with the user's rights. That may take long: `wait(descriptor)` comes back when there is something to read, and has
+    the step answer meanwhile. Raises ContainerError."""
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
@@ -42,8 +45,12 @@ def take(reference: Reference, launch: Mapping[str, Any], identity: Identity) ->
             os._exit(1)
     theirs.close()
     with ours:
+        wait(ours.fileno())
         told, descriptors, _, _ = socket.recv_fds(ours, MAX_TOLD, 1)
-    os.waitpid(pid, 0)
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass  # reaped while we waited
     text = told[1:].decode("utf-8", "surrogateescape")
     if told[:1] == b"+" and descriptors:
         os.set_inheritable(descriptors[0], False)  # recvmsg gives one that programs would get, too
