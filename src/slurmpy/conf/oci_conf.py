@@ -11,6 +11,7 @@ from . import posix_regex
 from .errors import ConfError
 from .plain import PlainConf
 from .slurm_conf import convert
+from .slurm_parameters import LEVELS
 from .syntax import lines, pairs
 
 TYPE_CHECKING = False
@@ -26,7 +27,6 @@ HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "post
 ENV_FILES = {"null": "null", "true": "null", "newline": "newline", "disabled": "", "false": ""}
 OPERATIONS = ("RunTimeQuery", "RunTimeCreate", "RunTimeStart", "RunTimeKill", "RunTimeDelete", "RunTimeRun")
 PATTERNS = (*OPERATIONS, "ContainerPath", "MountSpoolDir")
-LEVELS = ("quiet", "fatal", "error", "info", "verbose", "debug", "debug2", "debug3", "debug4", "debug5")
 
 
 class OciConf(PlainConf):
