@@ -358,6 +358,8 @@ def _reread(slurmd: Slurmd, server: Any) -> None:
         _, line, port = _find_node(conf, slurmd.name)
         hardware = _hardware(conf, slurmd.name, line, port, slurmd.spool)
     except (SlurmError, OSError) as error:
+        for line in getattr(error, "details", ()):
+            log.error(line)  # the file and its line
         log.error(f"reconfigure: {error}")
         return
     slurmd.conf = conf
