@@ -101,6 +101,21 @@ print(run_in(make({str(person.home / "cache")!r}, "{root}"), "/bin/id", "-u"))
     assert out.strip() == "0"
 
 
+def test_a_root_file_system_without_places_to_mount_upon(person: Person) -> None:
+    root = person.home / "bare"
+    (root / "bin").mkdir(parents=True)
+    (root / "dev").mkdir()
+    root.chmod(0o555)
+    out = ask(person.uid, person.gid, f"""
+from slurmpy.image.errors import ImageError
+try:
+    make("{person.home}/cache", "{root}")
+except ImageError as error:
+    print(error)
+""")  # fmt: skip
+    assert out == f"{root}: has no proc and no sys to mount upon, and you cannot make it\n"
+
+
 @ROOT
 def test_every_form_of_an_image_is_one_bundle(cache: Cache, tmp_path: Path) -> None:
     """umoci makes it, skopeo turns it into all forms; all are the same bundle, equal to umoci's extraction."""

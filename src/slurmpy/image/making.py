@@ -91,6 +91,9 @@ class RootFileSystem:
 
     def make(self, place: str, progress: Callable[[int, int], object] | None) -> dict[str, Any]:
         """As `ImageBundle.make`."""
+        missing = [name for name in ("proc", "dev", "sys") if not os.path.isdir(os.path.join(self.rootfs, name))]
+        if missing and not os.access(self.rootfs, os.W_OK):  # else the runtime makes them
+            raise ImageError(f"{self.rootfs}: has no {' and no '.join(missing)} to mount upon, and you cannot make it")
         spec = runtime_spec.runtime_spec(None, self.rootfs, uid=self.uid, gid=self.gid, rootless=self.uid != 0)
         _write_spec(place, spec)
         return {
