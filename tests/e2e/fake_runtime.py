@@ -48,6 +48,9 @@ def run_it():
         config = json.load(file)
     process = config["process"]
     environment = dict(item.split("=", 1) for item in process["env"])
+    for mount in config["mounts"]:
+        if mount["destination"] == process["args"][0]:  # a batch script
+            process["args"][0] = mount["source"]
     try:
         os.execvpe(process["args"][0], process["args"], environment)
     except OSError as error:

@@ -269,7 +269,9 @@ class Container:
             return
         outside = calls.environment_without(environment, self._settings["RunTimeEnvExclude"])
         self._note.environment = outside
-        self._note.aborted = any(status & 0x7F for _, status in tasks)
+        # who has made a container and failed then may have failed because its query knows nothing of it
+        failed = 0xFFFF if self._settings["RunTimeCreate"] else 0x7F
+        self._note.aborted = any(status & failed for _, status in tasks)
         sure = bool(self._settings["RunTimeRun"]) and not left_behind
         self._note.tasks = [
             self._removal(local, str(pid) if pid else pattern.NO_PID)
