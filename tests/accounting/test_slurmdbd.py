@@ -88,7 +88,7 @@ def test_events_of_nodes(dbd: Slurmdbd) -> None:
 
 
 def test_associations_are_announced(dbd: Slurmdbd) -> None:
-    stream = dbd.cluster.slurmdbd.client.stream("assoc_updates", {"cluster": "ref"}, wait=True)
+    stream = dbd.cluster.slurmdbd.client.subscribe("assoc_updates", {"cluster": "ref"})
     snapshot = next(stream)
     assert snapshot["event"] == "snapshot"
     assert any(wire.get("user") == "root" for wire in snapshot["associations"])
@@ -376,7 +376,7 @@ def test_a_slurmctld_that_goes_and_comes_back(tmp_path: Path) -> None:
         daemon.register()
         other = Slurmdbd.__new__(Slurmdbd)
         other.place, other._cluster, other.process = daemon.place, None, None
-        stream = other.cluster.slurmdbd.client.stream("assoc_updates", {"cluster": "ref"}, wait=True)
+        stream = other.cluster.slurmdbd.client.subscribe("assoc_updates", {"cluster": "ref"})
         next(stream)
         assert daemon.rows("clusters", ("control_host",)) == [("127.0.0.1",)]
         other.cluster.slurmdbd.close()
