@@ -393,8 +393,10 @@ def test_an_image_that_takes_its_time(site, who):
     if who:
         subprocess.run(["chown", who, str(home)], check=True)
     more = {"env": site.environment | {"HOME": str(home)}, "cwd": "/tmp", "text": True, "stdin": subprocess.DEVNULL}
-    done = subprocess.run(argv, capture_output=True, timeout=60, **more)
-    assert (done.stdout, done.stderr) == ("in\n", "")
+    more_in = {name: value for name, value in more.items() if name != "stdin"}
+    typed = [*argv[:-2], "cat"]
+    done = subprocess.run(typed, capture_output=True, timeout=60, input="typed ahead\n", **more_in)
+    assert (done.stdout, done.stderr) == ("typed ahead\n", "")
     lock = next((home / ".cache" / "slurmpy" / "images" / "locks").iterdir())
     for made in (home / ".cache" / "slurmpy" / "images" / "images").iterdir():
         shutil.move(made, home / "away")

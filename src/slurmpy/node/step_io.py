@@ -39,6 +39,7 @@ class StepIo:
         self._link: Connection | None = None
         self._outputs: list[Output] = []
         self._inputs: dict[int, Input] = {}
+        self._early: list[tuple[int, int, bytes]] | None = []  # what srun says before the tasks are there
         self._open_files: dict[tuple[str, bool], int] = {}
         self._error_file: int | None = None
         self._null = -1
@@ -189,6 +190,9 @@ class StepIo:
             self._inputs[task.number] = Input(self._step.loop, files.ours["stdin"], self._taken)
 
     def all_started(self, pids: list[tuple[int, int]]) -> None:
+        early, self._early = self._early, None
+        for frame in early or ():
+            self._frame(*frame)
         if self._link is not None:
             self._link.send(stepio.STARTED, body=b"".join(stepio.STATUS.pack(*pair) for pair in pids))
         for descriptor in self._open_files.values():
@@ -202,7 +206,9 @@ class StepIo:
 
     def _frame(self, kind: int, task: int, body: bytes) -> None:
         step = self._step
-        if kind == stepio.STDIN:
+        if self._early is not None and kind in (stepio.STDIN, stepio.RESIZE):
+            self._early.append((kind, task, body))  # no more than srun has credit for
+        elif kind == stepio.STDIN:
             self._input(task, body)
         elif kind == stepio.SIGNAL and len(body) == 4:
             step.signal(stepio.COUNT.unpack(body)[0], only_tasks=False)
