@@ -92,6 +92,14 @@ class Loop:
             if callback_now is not None:
                 callback_now()
 
+    def wait_for(self, descriptor: int) -> None:
+        """Until there is something to read; everything else goes on meanwhile."""
+        seen: list[int] = []
+        self.watch(descriptor, READ, seen.append)
+        while not seen:
+            self.turn()
+        self.unwatch(descriptor)
+
     def close(self) -> None:
         """When all is done: another loop may follow in this process."""
         signal.set_wakeup_fd(-1)

@@ -266,7 +266,7 @@ def _daemon(options: dict[str, Any], argv: Sequence[str], invoked: Sequence[str]
     level = min(level, len(LEVELS) - 1)
     oci = oci_conf.load(oci_conf.path_beside(conf))
     if oci is not None:
-        from .oci import container  # noqa: F401 - every slurmstepd will have it
+        from .oci import container, telling  # noqa: F401 - every slurmstepd will have them
     # before anything that an event loop needs is loaded: every slurmstepd will be a copy of this process
     forked = spawner.start(spool_directory, log_file or f"{spool_directory}/slurmstepd.log", level, (lock,))
     if "-s" in options:

@@ -22,9 +22,10 @@ from slurmpy.rpc.aio import AsyncClient
 from slurmpy.rpc.cluster import controller_address
 from slurmpy.rpc.log import log
 
-from . import cgroup, control, measure, processes, programs, spool
+from . import control, measure, processes, programs, spool
 from .jobs import Job, Step
 from .oci import leftovers as containers
+from .removals import Removals
 from .spawner import Spawner
 
 #: answers that say nothing about the message, only about the way
@@ -63,7 +64,7 @@ class Slurmd:
         self._trying: asyncio.Task[None] | None = None
         self._held: dict[int, int] = {}  # how many ends of each job slurmctld has not confirmed
         self._revoked: dict[tuple[int, int], float] = {}
-        self._removing: dict[tuple[int, int], set[asyncio.Task[Any]]] = {}
+        self._removals = Removals(spool_directory, self._keep)
         self.on_spawner_lost: Callable[[], None] = _nothing
         self._done: dict[tuple[int, int, int], float] = {}
 
@@ -82,7 +83,7 @@ class Slurmd:
             await self._adopt(job_id, step_id, restart_cnt)
         for key in containers.noted(self.spool):
             if control.process_of(spool.socket_path(self.spool, *key)) is None:
-                self._remove_containers(*key)
+                self._removals.containers(*key)
         for end in spool.ends(self.spool):
             self._take_end(end)
         for job_id, restart_cnt, request in spool.endings(self.spool):
@@ -124,40 +125,6 @@ class Slurmd:
                 break
             del self._done[oldest]
             spool.forget(self.spool, *oldest)
-
-    def _remove_containers(self, job_id: int, step_id: int, restart_cnt: int) -> None:
-        """What a killed slurmstepd has left with the runtime and in the spool directory."""
-        self._remove((job_id, step_id), self._run_removal(job_id, step_id, restart_cnt))
-
-    def _remove(self, key: tuple[int, int], coroutine: Any) -> None:
-        """Nobody waits for it but the next life of the same step, whose containers and control groups have the same
-        names: a runtime may take its time."""
-        task = self._keep(coroutine)
-        self._removing.setdefault(key, set()).add(task)
-        task.add_done_callback(lambda done: self._removed(key, done))
-
-    def _removed(self, key: tuple[int, int], task: asyncio.Task[Any]) -> None:
-        self._removing[key].discard(task)
-        if not self._removing[key]:
-            del self._removing[key]
-
-    async def _run_removal(self, job_id: int, step_id: int, restart_cnt: int) -> None:
-        command = containers.command(self.spool, job_id, step_id, restart_cnt)
-        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-        _, said = await process.communicate()
-        log.info(f"Removed what the containers of {job_id}.{step_name(step_id)} had left")
-        for line in said.decode(errors="replace").splitlines():
-            log.error(f"containers of {job_id}.{step_name(step_id)}: {line}")
-
-    async def _remove_cgroups(self, place: Mapping[str, Any], step: Step) -> None:
-        """Those of a step whose slurmstepd was killed."""
-        delay = 0.01
-        while not cgroup.remove_of(place, step.job_id, step.step_id):
-            if delay > 10.0:
-                log.error(f"control groups of {step.job_id}.{step_name(step.step_id)} cannot be removed")
-                return
-            await asyncio.sleep(delay)
-            delay *= 2
 
     async def close(self) -> None:
         for task in list(self._tasks):
@@ -291,7 +258,7 @@ class Slurmd:
                 "ESLURMD_SET_UID_OR_GID_ERROR", "slurmd runs as an ordinary user, and only that user's jobs"
             )
         launch["cgroup"] = self.cgroup
-        if removals := self._removing.get((job_id, step_id)):
+        if removals := self._removals.of_step(job_id, step_id):
             await asyncio.wait(removals)
         if not job.prologued and self.conf.Prolog:
             await self._prolog(job_id, launch)
@@ -411,7 +378,7 @@ class Slurmd:
             log.error(f"slurmstepd of {step.job_id}.{step_name(step.step_id)} ended without a word")
             processes.kill_step(step.job_id, step.step_id, self.name, self.conf.ClusterName)
             if (step.job_id, step.step_id, step.restart_cnt) in containers.noted(self.spool):
-                self._remove_containers(step.job_id, step.step_id, step.restart_cnt)
+                self._removals.containers(step.job_id, step.step_id, step.restart_cnt)
             self._died(step)
         else:
             self._take_end(end)
@@ -437,7 +404,7 @@ class Slurmd:
         if step.step_id == STEP_BATCH:
             spool.remove_script(self.spool, step.job_id)
         if self.cgroup is not None:
-            self._remove((step.job_id, step.step_id), self._remove_cgroups(self.cgroup, step))
+            self._removals.cgroups(self.cgroup, step.job_id, step.step_id)
         end = {
             "kind": "batch" if step.step_id == STEP_BATCH else "tasks",
             "job_id": step.job_id,

@@ -18,8 +18,8 @@ from typing import Any
 
 from slurmpy.core.ids import STEP_BATCH, step_name
 
-from . import cgroup, control, environment, processes, spool, usage
-from .loop import READ, Loop, Timer
+from . import answers, cgroup, control, environment, processes, spool, usage
+from .loop import Loop, Timer
 from .oci.errors import ContainerError
 from .step_io import StepIo
 from .tasks import Identity, Program, no_directory, spawn
@@ -105,7 +105,7 @@ class Step:
         processes.become_subreaper()
         processes.set_name("slurmstepd")
         path = spool.socket_path(launch["spool"], self.job_id, self.step_id, launch["restart_cnt"])
-        server = control.Server(self.loop, control.listen(path), self._answer)
+        server = control.Server(self.loop, control.listen(path), lambda request: answers.answer(self, request))
         self._visible()
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTSTP):
             signal.signal(number, signal.SIG_IGN)
@@ -159,19 +159,11 @@ class Step:
         if self.identity.uid == 0:
             groups = self.cgroup.path if self.cgroup.active else cgroup.spare_path(launch)
         try:
-            self._container.prepare(groups, self._wait_for)
+            self._container.prepare(groups, self.loop.wait_for)
         finally:
             if self._kill_timer is not None:
                 raise ContainerError("the step was told to end")
         self._no_children = False
-
-    def _wait_for(self, descriptor: int) -> None:
-        """Until there is something to read; meanwhile the step answers, and can be told to end."""
-        seen: list[int] = []
-        self.loop.watch(descriptor, READ, seen.append)
-        while not seen:
-            self.loop.turn()
-        self.loop.unwatch(descriptor)
 
     def _tell_of_container(self, text: str, level: int) -> None:
         """What is done with containers, where oci.conf wants to see it: the log, the step's error output, syslog."""
@@ -510,56 +502,7 @@ class Step:
 
     # ---------------------------------------------------------------- answers and the end
 
-    def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        what = request.get("what")
-        if what == "status":
-            return self._status()
-        if what == "signal":
-            return {"count": self.signal(int(request["signal"]), bool(request.get("only_tasks")))}
-        if what == "terminate":
-            self.terminate(str(request.get("reason") or "cancelled"), request.get("kill_wait"))
-            return {}
-        if what == "kill":
-            self.announce(str(request.get("reason") or "cancelled"))
-            if not self.is_batch:
-                self.io.aborting(self.launch["kill_wait"])
-            self.kill()
-            return {}
-        if what == "announce":
-            self.announce(str(request.get("reason") or "cancelled"))
-            return {}
-        if what == "suspend":
-            self.suspend()
-            return {}
-        if what == "resume":
-            self.resume()
-            return {}
-        if what == "notify":
-            self.say(str(request.get("message", "")), "")
-            return {}
-        if what == "stat":
-            self.sample()
-            return {"usage": self._usage(), "pids": self._pids(), "tasks": len(self.tasks)}
-        if what == "pids":
-            return {"pids": self._pids(), "tasks": [(task.number, task.local, task.pid) for task in self.tasks]}
-        return {"error": f"unknown request {what!r}"}
-
-    def _pids(self) -> list[int]:
-        return processes.descendants(os.getpid())
-
-    def _status(self) -> dict[str, Any]:
-        return {
-            "pid": os.getpid(),
-            "job_id": self.job_id,
-            "step_id": self.step_id,
-            "restart_cnt": self.launch["restart_cnt"],
-            "user_id": self.launch["user_id"],
-            "started_at": self.started_at,
-            "suspended": self.suspended,
-            "tasks": [(task.number, task.pid, task.status) for task in self.tasks],
-        }
-
-    def _usage(self, over: bool = False) -> dict[str, Any]:
+    def usage(self, over: bool = False) -> dict[str, Any]:
         return usage.total(self.node, [(task.number, task.usage) for task in self.tasks], over)
 
     def _note_oom(self) -> None:
@@ -591,7 +534,7 @@ class Step:
             "reason": self._reason,
             "message": self._message,
             # without jobacct_gather not even the CPU time is told, as in Slurm
-            "usage": self._usage(over=True) if self._gather["on"] else None,
+            "usage": self.usage(over=True) if self._gather["on"] else None,
             "start_time": int(self.started_at),
             "end_time": int(time.time()),
         }
