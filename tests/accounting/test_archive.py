@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import traceback
 from collections.abc import Callable, Iterator
@@ -331,8 +332,8 @@ def header(**more: Any) -> bytes:
     [
         (b"", "this is no archive file of slurmpy's slurmdbd"),
         (b"root:x:0:0\n" * 9, "this is no archive file of slurmpy's slurmdbd"),
-        (os.urandom(100_000), "this is no archive file of slurmpy's slurmdbd"),
-        (b"[" * 200_000, "this is no archive file of slurmpy's slurmdbd"),
+        pytest.param(random.Random(5).randbytes(100_000), "this is no archive file of slurmpy's slurmdbd", id="bytes"),
+        pytest.param(b"[" * 200_000, "this is no archive file of slurmpy's slurmdbd", id="brackets"),
         (header(version=2), "archive files of version 2 are not known here"),
         (header(columns="a"), "its columns are no list of names"),
         (header(columns=["a", "a"]), "its columns are no list of names"),
