@@ -65,6 +65,7 @@ def register_node(ctl: Controller, peer: Peer | None, args: dict[str, Any]) -> d
         raise SlurmError("ESLURM_INVALID_NODE_NAME")
     now = ctl.state.now
     first = not node._registered
+    same = not first and node.slurmd_start_time == args.get("slurmd_start_time")
     rebooted = bool(node.boot_time and args.get("boot_time") and int(args["boot_time"]) > node.boot_time + 2)
     node._last_response = now
     node._registered = True
@@ -75,7 +76,8 @@ def register_node(ctl: Controller, peer: Peer | None, args: dict[str, Any]) -> d
         if args.get(field) is not None:
             setattr(node, field, args[field])
     _check_hardware(ctl, node, args)
-    ctl.agent.reset(name)
+    if not same:  # else it may be about to answer what we have just asked it
+        ctl.agent.reset(name)
     state = node.state & ~NodeState.NOT_RESPONDING
     base = state & NodeState.BASE
     if state & NodeState.INVALID_REG:
