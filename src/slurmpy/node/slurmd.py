@@ -64,6 +64,7 @@ class Slurmd:
         self._trying: asyncio.Task[None] | None = None
         self._held: dict[int, int] = {}  # how many ends of each job slurmctld has not confirmed
         self._revoked: dict[tuple[int, int], float] = {}
+        self._ended_lives: dict[tuple[int, int], None] = {}  # (job, restart count) that slurmctld has ended
         self._removals = Removals(spool_directory, self._keep)
         self.on_spawner_lost: Callable[[], None] = _nothing
         self._done: dict[tuple[int, int, int], float] = {}
@@ -326,7 +327,7 @@ class Slurmd:
     async def _begin(self, launch: dict[str, Any]) -> None:
         job_id, step_id, restart_cnt = launch["job_id"], launch["step_id"], launch["restart_cnt"]
         key = (job_id, step_id, restart_cnt)
-        if (job_id, step_id) in self._revoked:
+        if (job_id, step_id) in self._revoked or (job_id, restart_cnt) in self._ended_lives:
             raise SlurmError("ESLURMD_CREDENTIAL_REVOKED")
         if key in self.ends or key in self._done:
             if launch["kind"] == "tasks":
@@ -529,6 +530,9 @@ class Slurmd:
     def terminate(self, request: Mapping[str, Any]) -> None:
         """terminate_job. Raises SlurmError if it cannot be noted."""
         job_id, restart_cnt = int(request["job_id"]), int(request.get("restart_cnt", 0))
+        self._ended_lives[job_id, restart_cnt] = None  # a launch that is still on its way must not begin any more
+        while len(self._ended_lives) > 1000:
+            del self._ended_lives[next(iter(self._ended_lives))]
         job = self.jobs.get(job_id)
         if job is not None and job.restart_cnt != restart_cnt:
             job = None  # a message about a former life
