@@ -6,13 +6,13 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from .fake_runtime import SECONDS, FakeSite
+from .started import Started, all_ended
 from .test_main_job import until
 
 pytestmark = pytest.mark.xdist_group("fake-runtime")
@@ -37,8 +37,9 @@ def whole_site(request):
 def site(whole_site):
     whole_site.does()
     whole_site.forget()
-    yield whole_site
-    whole_site.does()
+    with all_ended():
+        yield whole_site
+        whole_site.does()
     assert whole_site.is_clean() == []
     assert until(whole_site.node_state, lambda state: state == "idle") == "idle"
 
@@ -107,7 +108,7 @@ def test_a_run_that_hangs_is_cancelled(site):
     site.does(run="hang")
     process = start(site, "true")
     assert until(lambda: site.calls("run"), bool)
-    site.ok("scancel", running(site))
+    site.ok("scancel", process.job)
     process.communicate(timeout=30)
     assert process.returncode != 0
     assert site.is_clean() == []
@@ -121,7 +122,7 @@ def test_an_operation_that_ends_a_container(site, operation, how):
     process = start(site, "sh", "-c", "echo up; trap 'exit 6' USR1; while :; do sleep 0.02; done")
     assert process.stdout.readline() == "up\n"
     site.does(**{operation: how})
-    os.kill(task_of(site, running(site)), signal.SIGKILL)  # so that it takes nothing away itself
+    os.kill(task_of(site, process.job), signal.SIGKILL)  # so that it takes nothing away itself
     process.communicate(timeout=30)
     assert process.returncode != 0
     name = {"state": "RunTimeQuery", "kill": "RunTimeKill", "delete": "RunTimeDelete"}[operation]
@@ -137,6 +138,10 @@ def test_an_operation_that_ends_a_container(site, operation, how):
     assert_next_runs(site)
 
 
+def start(site, *command) -> Started:
+    return Started(site, "", *command, options=("-w", "n1"))
+
+
 def clear(site) -> None:
     """What a runtime that would not delete has kept."""
     for path in site.runtime.glob("*.json*"):
@@ -147,17 +152,6 @@ def stepd_log(site) -> str:
     return "".join(path.read_text() for path in (*site.base.glob("*.log"), *site.base.glob("spool-*/*.log")))
 
 
-def start(site, *command, options=()):
-    argv = ["srun", "-w", "n1", *options, "--container", str(site.bundle), *command]
-    return subprocess.Popen(argv, env=site.environment, cwd="/tmp", text=True, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
-
-
-def running(site) -> str:
-    found = until(lambda: site.ok("squeue", "-h", "-s", "-o", "%i").split(), lambda steps: len(steps) == 1)
-    return found[0].partition(".")[0]
-
-
 def test_a_signal_while_the_container_is_being_made(site):
     """It reaches the program, or ends what is being made; it is not forgotten."""
     if site.mode != "create":
@@ -165,7 +159,7 @@ def test_a_signal_while_the_container_is_being_made(site):
     site.does(create="hang")
     process = start(site, "true")
     assert until(lambda: site.calls("create"), bool)
-    site.ok("scancel", running(site))
+    site.ok("scancel", process.job)
     process.communicate(timeout=30)
     assert process.returncode != 0
     assert_next_runs(site)
@@ -187,7 +181,7 @@ def test_slurmstepd_killed(site, slurmd, hanging):
     """What it leaves goes, though the runtime takes its time, and nobody waits for that."""
     process = start(site, "sh", "-c", "echo up; while :; do sleep 0.02; done")
     assert process.stdout.readline() == "up\n"
-    stepd = stepd_of(site, running(site))
+    stepd = stepd_of(site, process.job)
     if hanging:
         site.does(**{hanging: "hang"})
     if slurmd == "dies":

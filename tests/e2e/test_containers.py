@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import os
-import pwd
 import re
 import shutil
 import signal
@@ -21,6 +20,7 @@ from tests.permissions.people import People, possible
 
 from .containers import bundle, container_site, fingerprint, on_terminal, why_not
 from .site import as_user
+from .started import Started, all_ended
 from .test_main_job import until
 
 pytestmark = [
@@ -42,6 +42,12 @@ def people():
 def site(request):
     with container_site(request.param) as site:
         yield site
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on():
+    with all_ended():
+        yield
 
 
 @pytest.fixture(params=["root", "user"])
@@ -125,15 +131,15 @@ def test_a_terminal(site, who):
 
 
 def test_signals_and_the_time_limit(site, who):
-    process = start(site, who, "sh", "-c", "trap 'echo got; exit 5' USR1; echo up; while :; do sleep 0.05; done")
+    process = Started(site, who, "sh", "-c", "trap 'echo got; exit 5' USR1; echo up; while :; do sleep 0.05; done")
     assert process.stdout.readline() == "up\n"
-    job = running(site, who)
+    job = process.job
     site.ok("scancel", "--signal=USR1", job, user=who)
     out, _ = process.communicate(timeout=20)
     assert (out, process.returncode) == ("got\n", 5)
     # the first process of a container has no signal's default action: what does not catch SIGTERM is killed
-    process = start(site, who, "sleep", "1000")
-    job = running(site, who)
+    process = Started(site, who, "sleep", "1000")
+    job = process.job
     site.ok("scancel", job, user=who)
     _, err = process.communicate(timeout=30)
     assert process.returncode != 0
@@ -142,23 +148,10 @@ def test_signals_and_the_time_limit(site, who):
                  lambda state: state == ["CANCELLED"]) == ["CANCELLED"]  # fmt: skip
 
 
-def start(site, who, *command, options=()):
-    argv = [*(as_user(who) if who else []), "srun", *options, "--container", str(site.bundle), *command]
-    return subprocess.Popen(argv, env=site.environment, cwd="/tmp", text=True, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
-
-
-def running(site, who) -> str:
-    """The id of the one job that runs a step."""
-    name = who or pwd.getpwuid(os.geteuid()).pw_name
-    found = until(lambda: site.ok("squeue", "-h", "-s", "-u", name, "-o", "%i").split(), lambda steps: len(steps) == 1)
-    return found[0].partition(".")[0]
-
-
 def test_suspended_and_resumed(site, who):
-    process = start(site, who, "sh", "-c", "n=0; while [ $n -lt 1000000 ]; do n=$((n+1)); echo $n; sleep 0.02; done")
+    process = Started(site, who, "sh", "-c", "n=0; while [ $n -lt 1000000 ]; do n=$((n+1)); echo $n; sleep 0.02; done")
     assert process.stdout.readline() == "1\n"
-    job = running(site, who)
+    job = process.job
     site.ok("scontrol", "suspend", job)
 
     def states() -> set[str]:
@@ -215,9 +208,9 @@ def with_word(word: str) -> list[int]:
 @pytest.mark.parametrize("victim", ["runtime", "slurmstepd", "slurmd"])
 def test_killed_in_the_middle(site, who, victim):
     """kill -9 of the process that holds the container, of slurmstepd, of slurmd: what was begun ends, all goes."""
-    process = start(site, who, "sh", "-c", "echo up; exec sleep 4321", options=("-w", "n1"))
+    process = Started(site, who, "sh", "-c", "echo up; exec sleep 4321", options=("-w", "n1"))
     assert process.stdout.readline() == "up\n"
-    job = running(site, who)
+    job = process.job
     pids = site.ok("scontrol", "listpids", job).splitlines()
     assert len(pids) > 1
     if victim == "slurmd":
@@ -239,9 +232,9 @@ def test_killed_in_the_middle(site, who, victim):
 
 def test_slurmstepd_and_slurmd_killed(site, who):
     """Nobody was there to clean up: the next slurmd of the node does."""
-    process = start(site, who, "sh", "-c", "echo up; exec sleep 4322", options=("-w", "n1"))
+    process = Started(site, who, "sh", "-c", "echo up; exec sleep 4322", options=("-w", "n1"))
     assert process.stdout.readline() == "up\n"
-    job = running(site, who)
+    job = process.job
     lines = site.ok("scontrol", "listpids", job).splitlines()
     task = next(int(line.split()[0]) for line in lines[1:] if line.split()[3] == "0")
     stepd = int(re.search(r"PPid:\s+(\d+)", Path(f"/proc/{task}/status").read_text())[1])
@@ -255,8 +248,8 @@ def test_slurmstepd_and_slurmd_killed(site, who):
 
 
 def test_it_is_shown(site, who):
-    process = start(site, who, "sleep", "1000", options=("--container-id", "the-id"))
-    job = running(site, who)
+    process = Started(site, who, "sleep", "1000", options=("--container-id", "the-id"))
+    job = process.job
     wanted = f"Container={site.bundle} ContainerID=the-id"
     assert wanted in site.ok("scontrol", "show", "job", job, user=who)
     step = site.ok("scontrol", "show", "step", f"{job}.0", user=who)
@@ -392,18 +385,17 @@ def test_an_image_that_takes_its_time(site, who):
     home.mkdir(exist_ok=True)
     if who:
         subprocess.run(["chown", who, str(home)], check=True)
-    more = {"env": site.environment | {"HOME": str(home)}, "cwd": "/tmp", "text": True, "stdin": subprocess.DEVNULL}
-    more_in = {name: value for name, value in more.items() if name != "stdin"}
+    more = {"env": site.environment | {"HOME": str(home)}, "cwd": "/tmp", "text": True}
     typed = [*argv[:-2], "cat"]
-    done = subprocess.run(typed, capture_output=True, timeout=60, input="typed ahead\n", **more_in)
+    done = subprocess.run(typed, capture_output=True, timeout=60, input="typed ahead\n", **more)
     assert (done.stdout, done.stderr) == ("typed ahead\n", "")
     lock = next((home / ".cache" / "slurmpy" / "images" / "locks").iterdir())
     for made in (home / ".cache" / "slurmpy" / "images" / "images").iterdir():
         shutil.move(made, home / "away")
     with lock.open("r+b") as held:  # as if somebody was at it
         fcntl.flock(held, fcntl.LOCK_EX)
-        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
-        job = running(site, who)
+        process = Started(site, who, "echo", "in", container=image, options=("-w", "n1"), home=str(home))
+        job = process.job
         assert until(lambda: site.ok("scontrol", "ping"), lambda said: "UP" in said)
         site.ok("scancel", job, user=who)
         _, err = process.communicate(timeout=30)

@@ -178,7 +178,7 @@ def serving(site: Site) -> Iterator[Rest]:
         assert "listens" in daemon.greeting
         yield daemon
         assert daemon.stop() == 0
-        assert not os.path.exists(daemon.path)
+        assert not os.path.exists(daemon.path), daemon.log
     finally:
         if daemon is not None and daemon.process.poll() is None:
             daemon.process.kill()

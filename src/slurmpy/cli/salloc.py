@@ -13,7 +13,7 @@ from .options.salloc import COMMAND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from types import FrameType
     from typing import NoReturn
 
@@ -178,7 +178,15 @@ class Session:
 
         terminal = self.interactive and os.isatty(2)
         mine = os.getpgrp()
-        self.child = start(path, command, self.environment(), terminal)
+        environment = self.environment()
+        # a signal that comes between the fork and the next line would find nobody to pass it on to
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, self.ENDING)
+        try:
+            if self.released:  # told to end before there was a command
+                return 1 << 8
+            self.child = start(path, command, environment, terminal, mask)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         watcher = threading.Thread(target=self._watch, daemon=True)
         watcher.start()
         try:
@@ -276,8 +284,11 @@ def find_program(name: str, path: str) -> str | None:
     return None
 
 
-def start(path: str, command: Sequence[str], env: Mapping[str, str], terminal: bool) -> int:
-    """Starts the command in a process group of its own (in the terminal's foreground if it has one); its pid."""
+def start(
+    path: str, command: Sequence[str], env: Mapping[str, str], terminal: bool, mask: Iterable[int] = ()
+) -> int:
+    """Starts the command in a process group of its own (in the terminal's foreground if it has one), with the
+    signals of `mask` blocked; its pid."""
     pid = os.fork()
     if pid:
         try:
@@ -298,6 +309,7 @@ def start(path: str, command: Sequence[str], env: Mapping[str, str], terminal: b
                 signal.signal(number, signal.SIG_DFL)
             except (OSError, ValueError):
                 continue
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         try:
             os.execve(path, list(command), dict(env))
         except OSError as error:
