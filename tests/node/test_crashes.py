@@ -212,6 +212,9 @@ def test_slurmstepds_are_used_again(cluster: Cluster) -> None:
         cluster.controller.heard("complete_batch_job", job_id=number)
         seen.append(tuple(map(int, out.read_text().split())))
         assert wait_for(lambda: len(list((node.spool / "ends").iterdir())) == 0)
+        # slurmd has heard of the end before the spawner hears of the idle slurmstepd: it sleeps once it has said both
+        stat = Path(f"/proc/{seen[-1][0]}/stat")
+        assert wait_for(lambda stat=stat: stat.read_text().rpartition(")")[2].split()[0] == "S")
     assert len(set(seen)) == 1, "the same process, with no more descriptors than before"
     pid = seen[0][0]
     assert wait_for(lambda: b"slurmstepd" in Path(f"/proc/{pid}/comm").read_bytes())
