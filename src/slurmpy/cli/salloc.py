@@ -284,9 +284,7 @@ def find_program(name: str, path: str) -> str | None:
     return None
 
 
-def start(
-    path: str, command: Sequence[str], env: Mapping[str, str], terminal: bool, mask: Iterable[int] = ()
-) -> int:
+def start(path: str, command: Sequence[str], env: Mapping[str, str], terminal: bool, mask: Iterable[int] = ()) -> int:
     """Starts the command in a process group of its own (in the terminal's foreground if it has one), with the
     signals of `mask` blocked; its pid."""
     pid = os.fork()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
+from typing import Any
+
+from slurmpy.core.ids import STEP_BATCH
 
 
 class Step:
@@ -17,6 +21,23 @@ class Step:
         self.handle = -1
         self.number = 0  # of its launch by this slurmd
         self.started_at = time.time()
+
+    def killed(self) -> dict[str, Any]:
+        """The end that a slurmstepd could not write, which was killed just now."""
+        return {
+            "kind": "batch" if self.step_id == STEP_BATCH else "tasks",
+            "job_id": self.job_id,
+            "step_id": self.step_id,
+            "restart_cnt": self.restart_cnt,
+            "user_id": self.user_id,
+            "exit_code": int(signal.SIGKILL),
+            "exit_codes": (int(signal.SIGKILL),),
+            "reason": "stepd_died",
+            "message": "slurmstepd was killed",
+            "usage": None,
+            "start_time": int(self.started_at),
+            "end_time": int(time.time()),
+        }
 
 
 class Job:

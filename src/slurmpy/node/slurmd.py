@@ -25,6 +25,7 @@ from slurmpy.rpc.log import log
 from . import control, measure, processes, programs, spool
 from .jobs import Job, Step
 from .oci import leftovers as containers
+from .refusals import Refusals
 from .removals import Removals
 from .spawner import Spawner
 
@@ -63,8 +64,7 @@ class Slurmd:
         self._reachable = asyncio.Event()
         self._trying: asyncio.Task[None] | None = None
         self._held: dict[int, int] = {}  # how many ends of each job slurmctld has not confirmed
-        self._revoked: dict[tuple[int, int], float] = {}
-        self._ended_lives: dict[tuple[int, int], None] = {}  # (job, restart count) that slurmctld has ended
+        self._refusals = Refusals()
         self._removals = Removals(spool_directory, self._keep)
         self.on_spawner_lost: Callable[[], None] = _nothing
         self._done: dict[tuple[int, int, int], float] = {}
@@ -327,7 +327,7 @@ class Slurmd:
     async def _begin(self, launch: dict[str, Any]) -> None:
         job_id, step_id, restart_cnt = launch["job_id"], launch["step_id"], launch["restart_cnt"]
         key = (job_id, step_id, restart_cnt)
-        if (job_id, step_id) in self._revoked or (job_id, restart_cnt) in self._ended_lives:
+        if self._refusals.has(job_id, step_id, restart_cnt):
             raise SlurmError("ESLURMD_CREDENTIAL_REVOKED")
         if key in self.ends or key in self._done:
             if launch["kind"] == "tasks":
@@ -397,29 +397,15 @@ class Slurmd:
 
     def _died(self, step: Step) -> None:
         """Makes the end that a killed slurmstepd could not write."""
-        now = int(time.time())
         try:
-            os.unlink(spool.socket_path(self.spool, step.job_id, step.step_id, step.restart_cnt))
+            os.unlink(self._socket(step))
         except FileNotFoundError:
             pass
         if step.step_id == STEP_BATCH:
             spool.remove_script(self.spool, step.job_id)
         if self.cgroup is not None:
             self._removals.cgroups(self.cgroup, step.job_id, step.step_id)
-        end = {
-            "kind": "batch" if step.step_id == STEP_BATCH else "tasks",
-            "job_id": step.job_id,
-            "step_id": step.step_id,
-            "restart_cnt": step.restart_cnt,
-            "user_id": step.user_id,
-            "exit_code": int(signal.SIGKILL),
-            "exit_codes": (int(signal.SIGKILL),),
-            "reason": "stepd_died",
-            "message": "slurmstepd was killed",
-            "usage": None,
-            "start_time": int(step.started_at),
-            "end_time": now,
-        }
+        end = step.killed()
         try:
             spool.write_end(self.spool, end)
         except OSError as error:
@@ -530,9 +516,7 @@ class Slurmd:
     def terminate(self, request: Mapping[str, Any]) -> None:
         """terminate_job. Raises SlurmError if it cannot be noted."""
         job_id, restart_cnt = int(request["job_id"]), int(request.get("restart_cnt", 0))
-        self._ended_lives[job_id, restart_cnt] = None  # a launch that is still on its way must not begin any more
-        while len(self._ended_lives) > 1000:
-            del self._ended_lives[next(iter(self._ended_lives))]
+        self._refusals.life(job_id, restart_cnt)
         job = self.jobs.get(job_id)
         if job is not None and job.restart_cnt != restart_cnt:
             job = None  # a message about a former life
@@ -573,9 +557,7 @@ class Slurmd:
 
     def revoke_step(self, job_id: int, step_id: int) -> None:
         """A step that was never launched here, and now must not be: tells slurmctld that it is over."""
-        self._revoked[job_id, step_id] = time.time()
-        while len(self._revoked) > 1000:
-            del self._revoked[next(iter(self._revoked))]
+        self._refusals.step(job_id, step_id)
         now = int(time.time())
         message = {
             "job_id": job_id, "step_id": step_id, "node": self.name, "exit_code": int(signal.SIGKILL), "exit_codes": (),
