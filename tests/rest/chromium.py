@@ -124,8 +124,18 @@ class Chromium:
         )
 
     def click(self, selector: str) -> None:
-        """By the mouse, once the element is there, stands still and has nothing over it."""
-        at = self.value(
+        """By the mouse, once the element is there, stands still and has nothing over it. A page may still move between
+        the look and the click: what did not arrive is done again."""
+        for _ in range(5):
+            at = self._place(selector)
+            for kind in ("mousePressed", "mouseReleased"):
+                self.tell("Input.dispatchMouseEvent", type=kind, x=at[0], y=at[1], button="left", clickCount=1)
+            if self.value("window.arrived"):
+                return
+        raise AssertionError(f"{selector} cannot be clicked")
+
+    def _place(self, selector: str) -> list[float]:
+        at: list[float] = self.value(
             f"""new Promise((done, failed) => {{
               const end = performance.now() + {TIME * 500};
               let before = "";
@@ -134,7 +144,11 @@ class Chromium:
                 one?.scrollIntoView({{block: "center", behavior: "instant"}});
                 const box = one?.getBoundingClientRect();
                 const at = box?.width ? [box.x + box.width / 2, box.y + box.height / 2] : null;
-                if (at && before === at.join() && one.contains(document.elementFromPoint(...at))) return done(at);
+                if (at && before === at.join() && one.contains(document.elementFromPoint(...at))) {{
+                  window.arrived = false;
+                  one.addEventListener("click", () => {{ window.arrived = true; }}, {{once: true, capture: true}});
+                  return done(at);
+                }}
                 before = at ? at.join() : "";
                 if (performance.now() > end) return failed(new Error("nowhere to click"));
                 requestAnimationFrame(look);
@@ -142,8 +156,7 @@ class Chromium:
               look();
             }})"""
         )
-        for kind in ("mousePressed", "mouseReleased"):
-            self.tell("Input.dispatchMouseEvent", type=kind, x=at[0], y=at[1], button="left", clickCount=1)
+        return at
 
     def type(self, selector: str, words: str) -> None:
         self.click(selector)
