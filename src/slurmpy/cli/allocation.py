@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _signal as signal  # the module `signal` costs a command milliseconds
 import os
-import signal
 import sys
 
 from ..core.errors import SlurmError
@@ -103,8 +103,11 @@ class Waiter:
         waited = False
         try:
             stream = self.cluster.events("allocate_resources", args)
-            if self.program == "srun":
-                from . import launch_engine  # noqa: F401 - what will be needed is loaded while slurmctld decides
+            if self.program == "srun":  # what will be needed is loaded while slurmctld decides
+                import resource  # noqa: F401
+
+                from ..core import hostlist  # noqa: F401
+                from . import launch, launch_engine  # noqa: F401
             for part in stream:
                 if part.get("granted"):
                     self.granted = True

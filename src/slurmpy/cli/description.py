@@ -299,7 +299,7 @@ def soft_limits(names: Sequence[str]) -> dict[str, int]:
 
 def current_umask() -> int:
     """The umask of this process, without changing it."""
-    with open("/proc/self/status", encoding="ascii", errors="replace") as stream:
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as stream:
         for row in stream:
             if row.startswith("Umask:"):
                 return int(row.split()[1], 8)

@@ -96,7 +96,7 @@ def entry(program: str, run: Callable[[Sequence[str], Mapping[str, str]], int], 
     themselves (srun, salloc) pass False.
     """
     if signals:
-        import signal
+        import _signal as signal
 
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _signal as signal  # the module `signal` costs a command milliseconds
 import os
-import signal
 import sys
 
 from ..core.errors import SlurmError

@@ -175,7 +175,7 @@ def _resources(options: JobOptions, env: Mapping[str, str], fields: dict[str, An
 
 def create(cluster: Cluster, asked: StepDescriptor, messages: Messages) -> Mapping[str, Any]:
     """The step, once slurmctld has room for it. Raises SlurmError."""
-    import signal
+    import _signal as signal
 
     waited = False
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
