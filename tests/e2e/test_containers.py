@@ -123,6 +123,18 @@ def test_a_step_of_a_job_without_container(site, tmp_path):
     assert (tmp_path / "out").read_text() == f"{site.bundle}\n"
 
 
+def test_a_slurmstepd_that_had_a_container_is_as_before(site, who):
+    """It may take the next step, whoever's that is."""
+    look = (
+        "ls /proc/$PPID/fd | wc -l; readlink /proc/$PPID/cwd /proc/$PPID/root; cat /proc/$PPID/cgroup;"
+        " grep -E '^(Umask|Uid|Gid|Groups|SigBlk|SigIgn|CapEff|Threads):' /proc/$PPID/status"
+    )
+    first = site.ok("srun", "-w", "n1", "sh", "-c", look)
+    for command in ("true", "exit 3", "kill -9 $$"):
+        srun(site, who, "sh", "-c", command, options=("-w", "n1"))
+        assert site.ok("srun", "-w", "n1", "sh", "-c", look) == first
+
+
 def test_a_terminal(site, who):
     command = ("srun", "--pty", "--container", str(site.bundle), "sh", "-c", "tty; stty size")
     text = on_terminal(site, who, *command, rows=33, columns=77)

@@ -265,3 +265,38 @@ def test_files_that_cannot_be_opened(cluster: Cluster) -> None:
     code, _, err = srun.run("true", spec={"step_id": 7})
     assert code == 1
     assert "Task launch for StepId=5.7 failed on node n1: Job credential revoked" in err
+
+
+LOOK = r"""
+echo pid $PPID; echo files $(ls /proc/$PPID/fd | wc -l); echo group $(cut -d' ' -f5-8 /proc/$PPID/stat)
+grep -E '^(Umask|Uid|Gid|Groups|SigBlk|SigIgn|NoNewPrivs|CapEff):' /proc/$PPID/status; readlink /proc/$PPID/cwd
+cat /proc/$PPID/cgroup
+"""
+
+
+def test_a_slurmstepd_is_the_same_after_any_step(cluster: Cluster) -> None:
+    """It takes the next step soon after, and nothing of the one before is to be seen in it."""
+    srun = Srun(cluster)
+    node = cluster.node()
+
+    def idle() -> None:
+        assert wait_for(lambda: not list((node.spool / "ends").iterdir()))
+        assert wait_for(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S")
+
+    def look() -> str:
+        code, out, err = srun.run("sh", "-c", LOOK)
+        assert (code, err) == (0, "")
+        return out
+
+    first = look()
+    pid = int(first.split()[1])
+    for argv, options in (
+        (("sh", "-c", "umask 0; ulimit -c unlimited; cat; exit 3"), {"label": True}),
+        (("sh", "-c", "echo $$; kill -9 $$"), {}),
+        (("sh", "-c", "(trap '' HUP; sleep 8712 &) ; tty"), {"pty": True}),
+        (("/no/such/program",), {"unbuffered": True}),
+    ):
+        idle()
+        srun.run(*argv, stdin=b"some input\n", **options)
+    idle()
+    assert look() == first

@@ -5,7 +5,7 @@ that it answers (or why it cannot), a few bytes of msgpack. The spawner ends whe
 hold `spawner.lock` until a started slurmstepd has its socket, so whoever gets the lock afterwards sees every step that
 was started.
 
-A slurmstepd that has done with a batch script waits a moment for another one: a process that has just run has its
+A slurmstepd that has done with its step waits a moment for another one: a process that has just run has its
 memory in place, where a fresh fork spends most of its time on page faults.
 """
 
@@ -26,8 +26,6 @@ from slurmpy.rpc import codec
 
 from . import processes, stepd
 
-#: how a launch begins: may a slurmstepd that has had others take it?
-BATCH, OTHER = b"b", b"o"
 #: what a worker says to the spawner
 VISIBLE, IDLE = b"v", b"i"
 #: So many idle slurmstepds are kept, each for so many seconds and steps.
@@ -44,7 +42,7 @@ class Spawner:
     @staticmethod
     def encode(number: int, launch: Mapping[str, Any]) -> bytes:
         """A launch as it goes into the socket."""
-        body = (BATCH if launch["kind"] == "batch" else OTHER) + codec.pack((number, dict(launch)))
+        body = codec.pack((number, dict(launch)))
         return codec.LENGTH.pack(len(body)) + body
 
 
@@ -115,7 +113,7 @@ def _settle(log_file: str, level: str | int) -> None:
 
 
 class _Worker:
-    """A slurmstepd of batch scripts that may have another step after its present one. `pending`: the launch that it was
+    """A slurmstepd that may have another step after its present one. `pending`: the launch that it was
     sent and has not yet made visible."""
 
     __slots__ = ("channel", "pending")
@@ -161,7 +159,7 @@ class _Forks:
         return bool(data)
 
     def _start(self, body: bytes) -> None:
-        while body[:1] == BATCH and self._idle:
+        while self._idle:
             worker = self._idle.pop()  # the one that ran last: what it needs is still in the caches
             worker.pending = body
             try:
@@ -199,21 +197,20 @@ class _Forks:
             self._idle.remove(worker)
 
     def _fork(self, body: bytes) -> None:
-        ours = theirs = None
-        if body[:1] == BATCH:
-            ours, theirs = socket.socketpair()
+        ours, theirs = socket.socketpair()
         try:
             pid = os.fork()
         except OSError as error:
-            number = codec.unpack(body[1:])[0]
+            number = codec.unpack(body)[0]
+            ours.close()
+            theirs.close()
             _say(self._writer, number, 0, f"fork: {error.strerror}", False)
             return
         if pid:
-            if ours is not None and theirs is not None:
-                theirs.close()
-                worker = self._workers[ours.fileno()] = _Worker(ours)
-                worker.pending = body
-                self._poll.register(ours.fileno(), select.EPOLLIN)
+            theirs.close()
+            worker = self._workers[ours.fileno()] = _Worker(ours)
+            worker.pending = body
+            self._poll.register(ours.fileno(), select.EPOLLIN)
             return
         status = 1
         try:
@@ -225,34 +222,32 @@ class _Forks:
         finally:
             os._exit(status)
 
-    def _leave(self, channel: socket.socket | None) -> None:
+    def _leave(self, channel: socket.socket) -> None:
         """In a new slurmstepd: lets go of what is the spawner's, so that others see its end."""
         self._poll.close()
         self._link.close()
         for worker in self._workers.values():
             worker.channel.close()
-        if channel is not None:
-            channel.close()
+        channel.close()
 
 
-def _live(body: bytes, writer: int, lock: int, channel: socket.socket | None) -> None:
-    """A slurmstepd's life: one step, or with a `channel` one batch script after the other."""
+def _live(body: bytes, writer: int, lock: int, channel: socket.socket) -> None:
+    """A slurmstepd's life: one step after the other, as long as they come soon enough."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
         signal.signal(name, signal.SIG_DFL)
     for turn in range(1, MAX_STEPS + 1):
-        number, launch = codec.unpack(body[1:])
+        number, launch = codec.unpack(body)
         held = lock
 
         def visible(held: int = held) -> None:
             os.close(held)
-            if channel is not None:
-                _tell(channel, VISIBLE)
+            _tell(channel, VISIBLE)
 
         def ready(text: str | None, number: int = number) -> None:
             _say(writer, number, os.getpid(), text, False)
 
         clean = stepd.main(launch, visible, ready)
-        if channel is None or not clean or not _say(writer, number, os.getpid(), None, True):
+        if not clean or not _say(writer, number, os.getpid(), None, True):
             return  # slurmd sees the end of this process; if it has gone, its successor does
         if turn % COLLECT_EVERY == 0:
             gc.collect()
