@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -316,3 +317,39 @@ def test_in_create_mode_too(site):
         assert call["environment"].get("IN") == "1"
         assert "OUT" not in call["environment"]
     site.reconfigure("")
+
+
+def restart_without(site, more: str = "") -> None:
+    """slurmd of n1 begins when there is no oci.conf; slurmctld has one."""
+    oci, conf = site.base / "oci.conf", site.base / "slurm.conf"
+    kept = conf.read_text()
+    pid = site.pid("slurmd-n1")
+    os.kill(pid, signal.SIGTERM)
+    assert until(lambda: not os.path.exists(f"/proc/{pid}"), bool)
+    oci.rename(site.base / "away")
+    conf.write_text(kept + more)
+    site.ok("slurmd", "-N", "n1")
+    (site.base / "away").rename(oci)
+    conf.write_text(kept)
+    assert until(site.node_state, lambda state: state == "idle") == "idle"
+
+
+def test_a_node_without_oci_conf_says_so(site):
+    site.reconfigure("")
+    restart_without(site)
+    done = srun(site, "sh", "-c", "echo $SLURM_CONTAINER")
+    assert (done.returncode, done.stdout) == (0, f"{site.bundle}\n")
+    told = "this node has no oci.conf: the {} runs on the host, not in container " + str(site.bundle)
+    assert done.stderr == f"slurmstepd-n1: {told.format('step')}\n"
+    assert f"container={site.bundle} on the host: there is no oci.conf" in site.log()
+    out = site.base / "told"
+    site.ok("sbatch", "-W", "-w", "n1", "-o", str(out), "--container", str(site.bundle), "--wrap", "echo out")
+    assert out.read_text() == f"slurmstepd-n1: {told.format('job')}\nout\n"
+    assert site.calls("run", "create") == []
+    restart_without(site, "OCIRequired=yes\n")
+    done = srun(site, "echo", "out")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Task launch for StepId=" in done.stderr
+    assert "Container support is not configured" in done.stderr
+    site.reconfigure("")
+    ok(site, "true")

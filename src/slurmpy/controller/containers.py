@@ -23,6 +23,11 @@ def note(what: str, container: str, container_id: str) -> None:
         log.info(f"{what} container={container}{named}")
 
 
+def configured(ctl: Controller) -> bool:
+    """Whether slurmctld has an oci.conf. A node that has none says itself that it runs a step on the host."""
+    return os.path.exists(oci_conf.path_beside(ctl.conf))
+
+
 def remark(ctl: Controller, container: str | None, what: str) -> str:
     """A line for the user whose `what` ("job", "step") will run on the host; "" if there is nothing to say.
 
@@ -32,8 +37,7 @@ def remark(ctl: Controller, container: str | None, what: str) -> str:
         return ""
     if len(container) > LONGEST:
         raise SlurmError("ESLURM_PATHNAME_TOO_LONG")
-    path = oci_conf.path_beside(ctl.conf)
-    if os.path.exists(path):
+    if configured(ctl):
         return ""
     if ctl.conf.OCIRequired:
         raise SlurmError("ESLURM_CONTAINER_NOT_CONFIGURED")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from slurmpy.controller import containers
 from slurmpy.controller.state import Job, NodeAlloc
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.states import JobState
@@ -78,6 +79,7 @@ def job_wire(ctl: Controller, job: Job) -> dict[str, Any]:
     wire = job.to_wire()
     wire.pop("job_resources", None)  # "allocation" says it
     wire.update(array_facts(ctl, job))
+    wire["containers"] = containers.configured(ctl)
     return wire
 
 

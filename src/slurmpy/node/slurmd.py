@@ -258,6 +258,9 @@ class Slurmd:
             raise SlurmError(
                 "ESLURMD_SET_UID_OR_GID_ERROR", "slurmd runs as an ordinary user, and only that user's jobs"
             )
+        on_host = bool(launch.get("container")) and launch.get("oci") is None
+        if on_host and self.conf.OCIRequired:
+            raise SlurmError("ESLURM_CONTAINER_NOT_CONFIGURED")
         launch["cgroup"] = self.cgroup
         if removals := self._removals.of_step(job_id, step_id):
             await asyncio.wait(removals)
@@ -283,7 +286,7 @@ class Slurmd:
             raise SlurmError("ESLURMD_IO_ERROR" if launch["kind"] == "tasks" else "ESLURMD_SETUP_ENVIRONMENT_ERROR")
         said = f"launched {job_id}.{step_name(step_id)} for UID {launch['user_id']}"
         if launch.get("container"):
-            where = "" if launch.get("oci") is not None else " on the host: there is no oci.conf"
+            where = " on the host: there is no oci.conf" if on_host else ""
             log.info(f"{said}, container={launch['container']}{where}")
         else:
             log.verbose(said)

@@ -149,7 +149,15 @@ class Step:
     def _prepare_container(self) -> None:
         """Raises ContainerError. Who has launched the step is told first: an image may take minutes to unpack."""
         launch = self.launch
-        if not launch.get("container") or launch.get("oci") is None:
+        if not launch.get("container"):
+            return
+        if launch.get("oci") is None:
+            if launch["job"].get("containers"):  # else slurmctld has said it
+                what = "job" if self.is_batch else "step"
+                self.say(
+                    f"this node has no oci.conf: the {what} runs on the host, not in container {launch['container']}",
+                    "",
+                )
             return
         from .oci.container import Container
 
