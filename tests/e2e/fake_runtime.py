@@ -12,7 +12,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .site import Site
@@ -203,3 +207,18 @@ class FakeSite(Site):
 
     def is_clean(self) -> list[str]:
         return until(self.leftovers, lambda left: not left, 15)
+
+
+@contextmanager
+def fake_site(mode: str) -> Iterator[FakeSite]:
+    base = Path(tempfile.mkdtemp(prefix="fake-"))
+    try:
+        site = FakeSite(base, mode)
+        site.up()
+        try:
+            until(site.node_state, lambda state: state == "idle")
+            yield site
+        finally:
+            site.down()
+    finally:
+        shutil.rmtree(base, ignore_errors=True)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from .fake_runtime import SECONDS, FakeSite
+from .fake_runtime import SECONDS, fake_site
 from .started import Started, all_ended
 from .test_main_job import until
 
@@ -20,17 +18,8 @@ pytestmark = pytest.mark.xdist_group("fake-runtime")
 
 @pytest.fixture(scope="module", params=["run", "create"])
 def whole_site(request):
-    base = Path(tempfile.mkdtemp(prefix="fake-"))
-    try:
-        site = FakeSite(base, request.param)
-        site.up()
-        try:
-            until(site.node_state, lambda state: state == "idle")
-            yield site
-        finally:
-            site.down()
-    finally:
-        shutil.rmtree(base, ignore_errors=True)
+    with fake_site(request.param) as site:
+        yield site
 
 
 @pytest.fixture

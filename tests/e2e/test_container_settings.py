@@ -9,12 +9,11 @@ import re
 import shutil
 import signal
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from .fake_runtime import MODES, FakeSite
+from .fake_runtime import MODES, fake_site
 from .test_main_job import until
 
 pytestmark = pytest.mark.xdist_group("fake-runtime")
@@ -23,17 +22,8 @@ USER = pwd.getpwuid(os.geteuid()).pw_name
 
 @pytest.fixture(scope="module")
 def whole_site():
-    base = Path(tempfile.mkdtemp(prefix="fake-"))
-    try:
-        site = FakeSite(base, "run")
-        site.up()
-        try:
-            until(site.node_state, lambda state: state == "idle")
-            yield site
-        finally:
-            site.down()
-    finally:
-        shutil.rmtree(base, ignore_errors=True)
+    with fake_site("run") as site:
+        yield site
 
 
 @pytest.fixture
