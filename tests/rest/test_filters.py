@@ -114,7 +114,6 @@ def test_what_is_said_of_a_truth_value_in_words(rest: Rest) -> None:
         ("v0.0.42/associations/?Include%20usage=true", "Include usage"),
         ("v0.0.40/associations/?with_usage=true", "Include usage"),
         ("v0.0.42/wckeys/?with_usage=true", "with_usage"),
-        ("v0.0.42/jobs/?show_batch_script=true", "show_batch_script"),
     ],
 )
 def test_what_is_asked_for_and_not_told_is_named(rest: Rest, path: str, name: str) -> None:

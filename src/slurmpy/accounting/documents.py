@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .service import Service
 
-# scripts and environments are sacct -B's and --env-vars' business
+# scripts and environments are told to those only who ask for them: they may be long
 _NOT_DUMPED = ("steps", "script", "environment", "kill_request_user")
 _JOB_FIELDS = (*(name for name in DbJob.FIELDS if name not in _NOT_DUMPED), "consumed_energy")
 _STEP_FIELDS = tuple(name for name in DbStep.FIELDS if name != "kill_request_user")
@@ -27,7 +27,11 @@ _NO_VALUE = 0xFFFFFFFFFFFFFFFE
 
 
 async def dump(service: Service, peer: Peer, args: dict[str, Any]) -> AsyncIterator[bytes]:
-    """The pieces of the document. Raises SlurmError for lists that have none."""
+    """The pieces of the document. Raises SlurmError for lists that have none.
+
+    ``files`` ("script" or "environment", may be left out): the jobs whose files the peer may see, the script in the
+    documents. An environment has no place there (as with Slurm): it only chooses the jobs.
+    """
     what = str(args.get("what"))
     if what != "jobs":
         raise SlurmError("SLURM_ERROR", f"slurmdbd has no document of {what}")
@@ -35,12 +39,13 @@ async def dump(service: Service, peer: Peer, args: dict[str, Any]) -> AsyncItera
 
     from . import fragments
 
-    where = service.permissions.jobs_filter(peer, args.get("where") or {})
+    files = str(args.get("files") or "")
+    where = service.permissions.jobs_filter(peer, args.get("where") or {}, (files,) if files else ())
     books, now = service.books, int(time.time())
     tres.learn((one.id, one.type, one.name) for one in books.tres.values())
     if service.fragments is None:
         service.fragments = fragments.EndedJobs()
-    made = Records(where)
+    made = Records(where, script=files == "script")
     cache = fragments.OfRows(service.fragments, made.over, made.record)
 
     def pieces(connection: Any) -> Iterator[bytes]:
@@ -56,10 +61,12 @@ _STEP_END, _STEP_KILLED = (_STEP_FIELDS.index(name) for name in ("end_time", "ki
 
 
 class Records:
-    """The jobs of a query as records with their steps, unless ``allocations`` leaves the steps out."""
+    """The jobs of a query as records with their steps, unless ``allocations`` leaves the steps out; with the scripts
+    of batch jobs if those are wanted."""
 
-    def __init__(self, where: dict[str, Any]) -> None:
+    def __init__(self, where: dict[str, Any], script: bool = False) -> None:
         self.where = where
+        self.fields = (*_JOB_FIELDS, "script") if script else _JOB_FIELDS
         self.with_steps = not where.get("allocations")
         self._names: dict[int, str] = {}
 
@@ -67,7 +74,7 @@ class Records:
         from . import job_queries
 
         steps = _STEP_FIELDS if self.with_steps else None
-        for part in job_queries.rows(connection, books, _JOB_FIELDS, steps, self.where, now):
+        for part in job_queries.rows(connection, books, self.fields, steps, self.where, now):
             yield from part
 
     def over(self, row: tuple[Any, ...]) -> Any:
@@ -90,7 +97,7 @@ class Records:
 
     def record(self, row: tuple[Any, ...]) -> DbJob:
         job = DbJob.__new__(DbJob)
-        values = job.__dict__ = dict(zip(_JOB_FIELDS, row, strict=False))  # behind them stand the steps
+        values = job.__dict__ = dict(zip(self.fields, row, strict=False))  # behind them stand the steps
         energy = values.pop("consumed_energy")
         if values["tres_allocated"]:
             values["tres_allocated"] = _with_energy(

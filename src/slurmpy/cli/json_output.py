@@ -95,8 +95,10 @@ def dump(
     encoding: str,
     parser: str = "",
     service: Service | None = None,
+    **more: Any,
 ) -> Iterator[bytes]:
-    """The document of ``what`` as slurmctld (or another ``service``: slurmdbd) writes it, in pieces.
+    """The document of ``what`` as slurmctld (or another ``service``: slurmdbd) writes it, in pieces; ``more`` are
+    further arguments of its method ``dump``.
 
     Raises SlurmError.
     """
@@ -106,7 +108,7 @@ def dump(
     if command == "scontrol" and what == "jobs" and (where or {}).get("job_ids"):
         own["last_update"] = 0  # as real: a job by its number is asked for without the list's time
     source = cluster if service is None else service
-    yield from source.dump(what, where or {}, parser=_asked(parser), encoding=encoding, meta=own)
+    yield from source.dump(what, where or {}, parser=_asked(parser), encoding=encoding, meta=own, **more)
     yield b"\n"
 
 

@@ -38,8 +38,6 @@ NOT_TOLD = {
     "Include the raw QOS or delta_qos": "changes of an inherited QOS",
     "Exclude parent id/name": "an association without its parent",
     "Exclude limits from parents": "limits without those of parents",
-    "show_batch_script": "batch scripts",
-    "show_job_environment": "environments of jobs",
 }
 _UNKNOWN_FLAG = ERRORS["ESLURM_DATA_FLAGS_INVALID"][0]
 
@@ -232,8 +230,8 @@ class Call:
                 return True
         return False
 
-    async def dump(self, client: AsyncClient, what: str, where: dict[str, Any] | None = None) -> Reply:
-        """The daemon's own document. Raises SlurmError."""
+    async def dump(self, client: AsyncClient, what: str, where: dict[str, Any] | None = None, **more: Any) -> Reply:
+        """The daemon's own document; `more` are further arguments of its method. Raises SlurmError."""
         told = [{name: entry[name] for name in entry if name != "name"} for entry in self.context.errors]
         meta = {**self.meta(), "errors": told, "warnings": self.context.warnings}
         args = {
@@ -242,6 +240,7 @@ class Call:
             "parser": self.plugin.asked,
             "encoding": self.encoding,
             "meta": meta,
+            **more,
         }
         parts = client.stream("dump", args)
         held: list[bytes] = []

@@ -11,7 +11,7 @@ from slurmpy.core.errors import SlurmError
 from slurmpy.core.records import accounting as records
 from slurmpy.data_parser import tres
 
-from .call import Call, Reply
+from .call import Call, Refused, Reply
 
 Where = dict[str, Any]
 
@@ -490,7 +490,27 @@ async def get_jobs(call: Call) -> Reply:
         call.refuse(f"Unable to read the host list {asked['node']}", "op_handler_jobs")
     except SlurmError as error:
         return failed(call, error, "slurmdb_jobs_get", "_dump_jobs", "slurmdb_jobs")
-    return await _jobs(call, where)
+    return await _jobs(call, where, _files(call, asked, where))
+
+
+def _files(call: Call, asked: Where, where: Where) -> str:
+    """What is told of the jobs' files: "script", "environment" or nothing. As with sacct, jobs are to be named for it
+    (else none is found), and it is one of the two."""
+    script, environment = asked.get("show_batch_script"), asked.get("show_job_environment")
+    if not script and not environment:
+        return ""
+    if "jobs" not in where:
+        where["db_indexes"] = (-1,)
+    elif script and environment:
+        call.error(
+            _BOTH_FILES, f"Unknown error {_BOTH_FILES}", f"{call.function('slurmdb_jobs_get')} failed", "_dump_jobs"
+        )
+        raise Refused
+    return "script" if script else "environment"
+
+
+#: what slurmdbd answers then; the release has no text for it
+_BOTH_FILES = 1054
 
 
 async def _narrowed(call: Call, asked: dict[str, Any], where: Where) -> Where:
@@ -547,9 +567,9 @@ def _ids(names: tuple[str, ...], database: str) -> list[int]:
     return found
 
 
-async def _jobs(call: Call, where: Where) -> Reply:
+async def _jobs(call: Call, where: Where, files: str = "") -> Reply:
     try:
-        reply = await call.dump(call.slurmdbd, "jobs", {**where, "order": "job_id"})
+        reply = await call.dump(call.slurmdbd, "jobs", {**where, "order": "job_id"}, files=files)
     except SlurmError as error:
         return failed(call, error, "slurmdb_jobs_get", "_dump_jobs", "slurmdb_jobs")
     if isinstance(reply.content, bytes) and b'"jobs": []' in reply.content[:40]:

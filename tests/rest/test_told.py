@@ -1,0 +1,112 @@
+"""What parameters of slurmdb's queries ask for beyond the usual: jobs' scripts, usage, associations as they are set."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.site import Site
+
+from .conftest import Rest, finish, serving
+
+pytestmark = pytest.mark.xdist_group("told")
+
+VERSIONS = ("v0.0.40", "v0.0.41", "v0.0.42", "v0.0.43", "v0.0.44", "v0.0.45")
+SCRIPT = "#!/bin/sh\nexit 0\n"
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
+    site = Site(tmp_path_factory.mktemp("told"), "AccountingStoreFlags=job_script,job_env")
+    with serving(site) as daemon:
+        site.ok("sacctmgr", "-i", "add", "account", "told")
+        site.ok("sacctmgr", "-i", "add", "user", "daemon", "account=told")
+        site.ok("sacctmgr", "-i", "add", "user", "root", "account=told")
+        yield daemon
+
+
+@pytest.fixture(scope="module")
+def number(told: Rest) -> int:
+    """A job of root's in account told, once slurmdbd knows that it is over."""
+    job = {"current_working_directory": "/tmp", "environment": ["PATH=/usr/bin:/bin", "COLOUR=red"], "name": "told",
+           "account": "told"}  # fmt: skip
+    answer = told("POST", "/slurm/v0.0.42/job/submit", {"script": SCRIPT, "job": job})
+    number = int(answer.document["job_id"])
+    finish(told, number)
+    for _ in range(200):
+        found = told("GET", f"/slurmdb/v0.0.42/job/{number}").document["jobs"]
+        if found and found[0]["time"]["end"]:
+            break
+        time.sleep(0.1)
+    return number
+
+
+# ---- scripts and environments
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_scripts(told: Rest, number: int, version: str) -> None:
+    """As a real slurmrestd of 24.11: the script in place, no warning, and only for jobs that are named."""
+
+    def found(query: str, user: str = "root") -> list[str]:
+        answer = told("GET", f"/slurmdb/{version}/jobs/?{query}", user=user)
+        assert answer.status == 200, answer.body
+        jobs = answer.document["jobs"]
+        assert jobs or "found nothing" in answer.document["warnings"][0]["description"]
+        assert not jobs or not answer.document["warnings"]
+        return [job["script"] for job in jobs]
+
+    assert found(f"step={number}") == [""]
+    assert found(f"show_batch_script&step={number}") == [SCRIPT]
+    assert found(f"show_batch_script=true&step={number}.batch&start_time=2020-01-01") == [SCRIPT]
+    assert found(f"show_batch_script=false&step={number}") == [""]
+    assert found(f"show_job_environment=true&step={number}") == [""]
+    assert found("show_batch_script=true") == found("show_job_environment=true&job_name=told") == []
+    assert told("GET", f"/slurmdb/{version}/job/{number}").document["jobs"][0]["script"] == ""
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_scripts_and_environments_at_once_are_refused(told: Rest, number: int, version: str) -> None:
+    answer = told("GET", f"/slurmdb/{version}/jobs/?show_batch_script=true&show_job_environment=true&step={number}")
+    assert answer.status == 500
+    assert answer.errors == [(1054, "_dump_jobs")]
+    assert "jobs" not in answer.document
+
+
+def test_whose_scripts_are_told(told: Rest, number: int) -> None:
+    """The jobs of others are not found: but coordinators and operators see them, as with sacct -B."""
+    site = told.site
+
+    def seen() -> list[bool]:
+        queries = ("", "show_batch_script&", "show_job_environment&")
+        return [
+            bool(told("GET", f"/slurmdb/v0.0.42/jobs/?{query}step={number}", user="daemon").document["jobs"])
+            for query in queries
+        ]
+
+    assert seen() == [True, False, False]
+    site.ok("sacctmgr", "-i", "add", "coordinator", "daemon", "account=told")
+    assert seen() == [True, True, True]
+    site.ok("sacctmgr", "-i", "delete", "coordinator", "daemon", "account=told")
+    assert seen() == [True, False, False]
+    site.ok("sacctmgr", "-i", "modify", "user", "daemon", "set", "adminlevel=operator")
+    assert seen() == [True, True, True]
+    site.ok("sacctmgr", "-i", "modify", "user", "daemon", "set", "adminlevel=none")
+
+
+def test_sacct(told: Rest, number: int) -> None:
+    site = told.site
+    with_script = site.ok("sacct", "-j", str(number), "-B", "--json")
+    assert "exit 0" in with_script
+    assert "exit 0" not in site.ok("sacct", "-j", str(number), "--env-vars", "--json")
+    assert site.ok("sacct", "-j", str(number), "-B").endswith(f"{'-' * 80}\n{SCRIPT}")
+    assert "COLOUR=red\n" in site.ok("sacct", "-j", str(number), "--env-vars")
+    for options, said in (
+        (("-B", "--json"), "When requesting job scripts you must also request specific jobs with the '-j' option."),
+        (("--env-vars",), "When requesting job environment you must also request specific jobs with the '-j' option."),
+        (("-B", "--env-vars", "-j1"), "Options --batch-script and --env-vars are mutually exclusive"),
+    ):
+        done = site.run("sacct", *options)
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", f"sacct: fatal: {said}\n")
