@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -543,6 +544,56 @@ def test_limits_on_what_was_used_up(golden: State) -> None:
     late = world.submit(golden, "-n1 -t 30 --wrap true", "bob")
     assert world.run(golden) == []
     assert late.state_reason == "AssocGrpCPUMinutesLimit"
+
+
+@pytest.mark.parametrize(
+    ("of", "field", "limit", "reason"),
+    [
+        ("qos", "grp_tres_run_mins", "cpu=100", "QOSGrpCPURunMinutesLimit"),
+        ("qos", "grp_tres_run_mins", "mem=1000", "QOSGrpMemoryRunMinutes"),
+        ("qos", "max_tres_run_mins_per_user", "cpu=100", "MaxCpuRunMinsPerUser"),
+        ("qos", "max_tres_run_mins_per_account", "node=100", "MaxNodeRunMinsPerAccount"),
+        ("assoc", "grp_tres_run_mins", "cpu=100", "AssocGrpCPURunMinutesLimit"),
+        ("assoc", "grp_tres_run_mins", "mem=1000", "AssocGrpMemRunMinutes"),
+        ("assoc", "grp_tres_run_mins", "billing=100", "AssocGrpBillingRunMinutes"),
+    ],
+)
+def test_limits_on_what_running_jobs_may_still_use(golden: State, of: str, field: str, limit: str, reason: str) -> None:
+    holder: Any = golden.assocs.qos["normal"] if of == "qos" else golden.assocs.assocs[10]
+    holder._parsed.clear()
+    setattr(holder, field, limit)
+    first = world.submit(golden, "-t 60 --mem=10 --wrap true", "bob")
+    second = world.submit(golden, "-t 60 --mem=10 --wrap true", "bob")
+    third = world.submit(golden, "-t 30 --mem=10 --wrap true", "bob")
+    endless = world.submit(golden, "-t unlimited --mem=10 --wrap true", "bob")
+    assert world.run(golden) == [first, third]  # one that still fits goes before the one that does not, as in Slurm
+    assert second.state_reason == endless.state_reason == reason
+    assert holder._usage["run_secs"]["cpu"] == 90 * 60
+    world.end(golden, first)
+    assert holder._usage["run_secs"]["cpu"] == 30 * 60
+    assert world.run(golden) == [second]
+    # the time that is over counts no longer, once that is looked at again
+    second._end_limit, third._end_limit = golden.now + 3600, golden.now + 1800
+    golden.now += 1200
+    priority.recompute(golden, golden.now)
+    assert holder._usage["run_secs"]["cpu"] == (40 + 10) * 60
+
+
+def test_a_qos_that_denies_refuses_what_could_never_run_within_its_minutes(golden: State) -> None:
+    qos = golden.assocs.qos["normal"]
+    qos.flags = ("DENY_LIMIT",)
+    for field, reason in (
+        ("grp_tres_run_mins", "QOSGrpCPURunMinutesLimit"),
+        ("max_tres_run_mins_per_user", "MaxCpuRunMinsPerUser"),
+        ("max_tres_run_mins_per_account", "MaxCpuRunMinsPerAccount"),
+    ):
+        qos._parsed.clear()
+        setattr(qos, field, "cpu=100")
+        assert world.submit(golden, "-t 100 --mem=10 --wrap true", "bob").is_pending
+        with pytest.raises(SlurmError) as refused:
+            world.submit(golden, "-t 101 --mem=10 --wrap true", "bob")
+        assert refused.value.data == {"user_message": reason}
+        setattr(qos, field, "")
 
 
 def test_a_job_without_time_limit_gets_the_longest_it_may_have(golden: State) -> None:

@@ -60,7 +60,6 @@ def show(session: Session, words: list[str]) -> None:
         row = fair.get(assoc.id, {})
         usage.setdefault("norm", row.get("usage_norm") or 0.0)
         usage.setdefault("effective", row.get("usage_effective") or 0.0)
-        usage.setdefault("run_secs", row.get("tres_run_secs") or {})
     state = view.State(assocs, tres, _uids([user.name for user, _ in found["user"]]), session.one_line)
     text = ["Current Association Manager state\n"]
     gap = "" if session.one_line else "\n"

@@ -205,7 +205,6 @@ def rows(state: State) -> list[tuple[Any, ...]]:
         children.setdefault(assoc.parent_id if assoc.parent_id != assoc.id else 0, []).append(assoc)
     total = sum(float(root._usage.get("raw", 0.0)) for root in children.get(0, []))
     found: list[tuple[Any, ...]] = []
-    remaining = _remaining(state)
 
     def walk(group: list[Association], level: int, parent: Association | None) -> None:
         shares = sum(one.shares_raw for one in group if one.shares_raw != SHARES_PARENT)
@@ -219,26 +218,11 @@ def rows(state: State) -> list[tuple[Any, ...]]:
                     one.shares_raw, norm if level else 1.0, int(used), used / total if total else 0.0,
                     used / used_by_all if used_by_all else 0.0, one._usage.get("fairshare") if one.user else None,
                     one._usage.get("level_fs") if level else None, one.grp_tres_mins or "",
-                    remaining.get(one.id, {}),
+                    dict(one._usage.get("run_secs") or {}),
                     {name: int(value) for name, value in one._usage.get("spent", {}).items()},
                 )
             )  # fmt: skip
             walk(children.get(one.id, []), level + 1, one)
 
     walk(children.get(0, []), 0, None)
-    return found
-
-
-def _remaining(state: State) -> dict[int, dict[str, int]]:
-    """By association, what its running jobs may still use within their time limits: seconds of each TRES."""
-    found: dict[int, dict[str, int]] = {}
-    for job in state.running.values():
-        assoc = state.assocs.assocs.get(job.association_id)
-        if assoc is None or not job._end_limit:
-            continue
-        left = max(0, job._end_limit - state.now)
-        for one in state.assocs.chain(assoc):
-            sums = found.setdefault(one.id, {})
-            for name, count in job._tres_alloc.items():
-                sums[name] = sums.get(name, 0) + count * left
     return found

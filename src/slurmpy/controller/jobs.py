@@ -243,6 +243,7 @@ def set_end_limit(ctl: Controller, job: Job) -> None:
     else:
         paused = getattr(job, "_limits", {}).get("paused", 0)
         job._end_limit = job.end_time = job.start_time + job.time_limit * 60 + paused
+    limits.count_left(ctl.state, job)
     arm_limit(ctl, job)
 
 

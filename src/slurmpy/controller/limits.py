@@ -1,8 +1,9 @@
 """Limits of associations and QOS: checked at submission and before a start, and the usage they are checked against.
 
 Usage is counted on the records of `AssocCache` themselves (their ``_usage``): for an association and all above it
-``{"submit": jobs known, "jobs": running, "tres": {...}, "nodes": {name: running jobs}}``; a QOS has the same for itself
-and per user and per account.
+``{"submit": jobs known, "jobs": running, "tres": {...}, "run_secs": {...}, "nodes": {name: running jobs}}``; a QOS has
+the same for itself and per user and per account. ``run_secs`` is each TRES times the seconds that the running jobs may
+still have; it is brought up to date when a time limit changes and every PriorityCalcPeriod.
 A job notes in ``_limits`` whether it is counted, so that no event counts twice.
 """
 
@@ -27,6 +28,10 @@ TRES_WORDS = {
     "billing": ("BillingLimit", "Billing{}Limit"),
     "energy": ("EnergyLimit", "Energy{}Limit"),
 }
+
+
+#: minutes for which a job without time limit counts in ``run_secs``, as Slurm shows it
+UNLIMITED_MINUTES = INFINITE
 
 
 def _grp_word(name: str) -> str:
@@ -155,6 +160,8 @@ def on_start(state: State, job: Job, now: int = 0) -> None:
     counts = dict(job._tres_alloc)
     nodes = tuple(job._allocation)
     job._sched = {**job._sched, "counted_start": counts, "counted_nodes": nodes}
+    # a job that starts right now has no end yet
+    count_left(state, job, _time_limit_minutes(job, job.time_limit) * 60 if now else None)
     for slot in _slots(state, job):
         slot["jobs"] += 1
         held, used = slot["tres"], slot.setdefault("nodes", {})
@@ -174,6 +181,7 @@ def on_end(state: State, job: Job, now: int = 0) -> None:
     if counts and now and not job.is_suspended:
         fairshare.finish(state, job, now)
     number = _records(job)
+    count_left(state, job, 0)
     for slot in _slots(state, job):
         if counts:
             slot["jobs"] = max(0, slot["jobs"] - 1)
@@ -190,7 +198,28 @@ def on_end(state: State, job: Job, now: int = 0) -> None:
     job._sched = {name: value for name, value in job._sched.items() if name not in _COUNTED}
 
 
-_COUNTED = ("counted_start", "counted_nodes", "counted_submit")
+_COUNTED = ("counted_start", "counted_nodes", "counted_submit", "counted_left")
+
+
+def _time_limit_minutes(job: Job, limit: int | None) -> int:
+    return limit if limit is not None and limit != INFINITE else UNLIMITED_MINUTES
+
+
+def count_left(state: State, job: Job, seconds: int | None = None) -> None:
+    """Notes with each counter how long a running job may still have: `seconds`, or what its limit leaves it now."""
+    counts = job._sched.get("counted_start")
+    if not counts:
+        return
+    if seconds is None:
+        seconds = max(0, job._end_limit - state.now) if job._end_limit else UNLIMITED_MINUTES * 60
+    more = seconds - job._sched.get("counted_left", 0)
+    if not more:
+        return
+    job._sched = {**job._sched, "counted_left": seconds}
+    for slot in _slots(state, job):
+        left = slot.setdefault("run_secs", {})
+        for name, value in counts.items():
+            left[name] = max(0, left.get(name, 0) + value * more)
 
 
 def count_accruing(state: State) -> None:
@@ -212,7 +241,7 @@ def _usages(state: State) -> list[dict[str, Any]]:
 def recount(state: State) -> None:
     """Count everything anew: after a restart, or when slurmdbd has sent a new view."""
     for usage in _usages(state):
-        for name in ("submit", "jobs", "tres", "nodes", "users", "accounts"):
+        for name in ("submit", "jobs", "tres", "run_secs", "nodes", "users", "accounts"):
             usage.pop(name, None)
     for job in state.jobs.values():
         job._sched = {name: value for name, value in job._sched.items() if name not in _COUNTED}
@@ -295,9 +324,16 @@ def _beyond_group(job: Job, qos_list: list[Qos]) -> str:
     for _, name, value in _tres_limits(qos_list, "grp_tres"):
         if wanted.get(name, 0) > value:
             return "QOSGrp" + _grp_word(name)
+    for _, name, value in _tres_limits(qos_list, "grp_tres_run_mins"):
+        if _run_minutes(job, wanted, name) > value:
+            return "QOSGrp" + _run_word(name, "Memory")
     for _, name, value in _tres_limits(qos_list, "max_tres_per_user"):
         if wanted.get(name, 0) > value:
             return "QOSMax" + _max_word(name, "PerUser")
+    for by, per in _PER:
+        for _, name, value in _tres_limits(qos_list, f"max_tres_run_mins_{by}"):
+            if _run_minutes(job, wanted, name) > value:
+                return _max_run_word(name, per)
     return ""
 
 
@@ -353,6 +389,33 @@ def _minutes_word(name: str) -> str:
     return _grp_word(name).removesuffix("Limit") + "Minutes"
 
 
+#: fields of QOS limits by whom they concern, and how the reasons name that
+_PER = (("per_account", "PerAccount"), ("per_user", "PerUser"))
+
+
+def _run_minutes(job: Job, wanted: dict[str, int], name: str) -> int:
+    """What a TRES of the job adds to the ...RunMins counters if it starts."""
+    return wanted.get(name, 0) * _time_limit_minutes(job, job.time_minimum or job.time_limit)
+
+
+def _left_minutes(usage: dict[str, Any], name: str) -> float:
+    return float((usage.get("run_secs") or {}).get(name, 0)) / 60
+
+
+def _run_word(name: str, memory: str) -> str:
+    """The end of a reason about a group's TRES minutes of running jobs. `memory`: Slurm's word differs by kind."""
+    if name == "cpu":
+        return "CPURunMinutesLimit"
+    if name == "mem":
+        return memory + "RunMinutes"
+    return _grp_word(name).removesuffix("Limit") + "RunMinutes"
+
+
+def _max_run_word(name: str, per: str) -> str:
+    kind = {"cpu": "Cpu", "mem": "Memory"}.get(name) or _grp_word(name).removesuffix("Limit")
+    return f"Max{kind}RunMins{per}"
+
+
 def most_minutes(state: State, job: Job, partition: Partition | None) -> int | None:
     """The longest time limit that QOS and associations allow the job; what one without a limit of its own gets."""
     if not enforced(state):
@@ -390,12 +453,19 @@ def _qos_reason(job: Job, qos_list: list[Qos], wanted: dict[str, int]) -> str:
     for qos, name, value in _tres_limits(qos_list, "grp_tres_mins"):
         if _spent(qos._usage, name) + wanted.get(name, 0) * _minutes(job) > value:
             return "QOSGrp" + _minutes_word(name)
+    for qos, name, value in _tres_limits(qos_list, "grp_tres_run_mins"):
+        if _left_minutes(qos._usage, name) + _run_minutes(job, wanted, name) > value:
+            return "QOSGrp" + _run_word(name, "Memory")
     for qos, name, value in _tres_limits(qos_list, "max_tres_per_account"):
         if _slot(_account(qos, job))["tres"].get(name, 0) + wanted.get(name, 0) > value:
             return "QOSMax" + _max_word(name, "PerAccount")
     for qos, name, value in _tres_limits(qos_list, "max_tres_per_user"):
         if _slot(_user(qos, job))["tres"].get(name, 0) + wanted.get(name, 0) > value:
             return "QOSMax" + _max_word(name, "PerUser")
+    for (by, per), slot_of in zip(_PER, (_account, _user), strict=True):
+        for qos, name, value in _tres_limits(qos_list, f"max_tres_run_mins_{by}"):
+            if _left_minutes(slot_of(qos, job), name) + _run_minutes(job, wanted, name) > value:
+                return _max_run_word(name, per)
     return ""
 
 
@@ -430,4 +500,7 @@ def _assoc_reason(state: State, job: Job, assoc: Association, wanted: dict[str, 
         for name, value in one.limit("grp_tres_mins").items():
             if value >= 0 and _spent(usage, name) + wanted.get(name, 0) * _minutes(job) > value:
                 return "AssocGrp" + _minutes_word(name)
+        for name, value in one.limit("grp_tres_run_mins").items():
+            if value >= 0 and _left_minutes(usage, name) + _run_minutes(job, wanted, name) > value:
+                return "AssocGrp" + _run_word(name, "Mem")
     return ""

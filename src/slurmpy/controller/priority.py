@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import fairshare
+from slurmpy.controller import fairshare, limits
 from slurmpy.core import hostlist
 from slurmpy.core.records.base import INFINITE
 
@@ -186,6 +186,9 @@ def _totals(state: State) -> dict[str, Any]:
 
 def recompute(state: State, now: int) -> None:
     """Bring usage, fair shares and the priorities of all waiting jobs up to date (every PriorityCalcPeriod)."""
+    for job in state.running.values():
+        if job.is_running:
+            limits.count_left(state, job)
     if is_basic(state):
         return
     fairshare.advance(state, now)
