@@ -32,6 +32,32 @@ def _chosen(rest: Rest, number: int, query: str, version: str = "v0.0.42") -> bo
     return number in [job["job_id"] for job in answer.document["jobs"]]
 
 
+def test_a_wckey_that_is_added_is_no_new_default(rest: Rest) -> None:
+    """As with slurmrestd 24.11: it is one where the user has none yet, and no user is made for it."""
+    site = rest.site
+    name = rest("GET", "/slurmdb/v0.0.42/clusters").document["clusters"][0]["name"]
+    site.ok("sacctmgr", "-i", "add", "account", "keya")
+    site.ok("sacctmgr", "-i", "add", "user", "keyu", "account=keya", "wckey=first")
+    site.ok("sacctmgr", "-i", "add", "user", "keyv", "account=keya")
+    try:
+        for version in ("v0.0.38", "v0.0.42"):
+            for user in ("keyu", "keyv"):
+                entry = {"id": 0, "name": f"more{version[-2:]}", "user": user, "cluster": name}
+                assert rest("POST", f"/slurmdb/{version}/wckeys", {"wckeys": [entry]}).document["errors"] == []
+        found = site.ok("sacctmgr", "-nP", "show", "user", "keyu,keyv", "format=user,defaultwckey")
+        assert found.split() == ["keyu|first", "keyv|more38"]
+        entry = {"name": "more42", "user": "keynobody", "cluster": name}
+        assert rest("POST", "/slurmdb/v0.0.42/wckeys", {"wckeys": [entry]}).document["errors"] == []
+        assert site.ok("sacctmgr", "-nP", "show", "user", "keynobody") == ""
+        keys = rest("GET", "/slurmdb/v0.0.42/wckeys/?name=more42").document["wckeys"]
+        assert {key["user"] for key in keys} == {"keyu", "keyv", "keynobody"}
+        for key in keys:
+            assert rest("DELETE", f"/slurmdb/v0.0.42/wckey/{key['id']}").status == 200
+    finally:
+        site.ok("sacctmgr", "-i", "delete", "user", "name=keyu,keyv")
+        site.ok("sacctmgr", "-i", "delete", "account", "name=keya")
+
+
 def test_jobs(rest: Rest, ended: tuple[int, str]) -> None:
     number, node = ended
     cases = {

@@ -27,12 +27,14 @@ from .books import Books, collate
 
 def add_users(books: Books, args: Mapping[str, Any], actor: str, now: int) -> dict[str, Any]:
     """``names``, ``clusters``, ``accounts``, ``partitions``, ``wckeys``, ``admin_level``, ``default_account``,
-    ``default_wckey``, ``limits`` -> ``text`` and ``added``. ``bare``: the users themselves, with no association."""
+    ``default_wckey``, ``limits`` -> ``text`` and ``added``. ``bare``: the users themselves, with no association.
+    ``plain_wckeys``: the WCKeys are nobody's new default, and no user is made for them (slurmrestd's way)."""
     names = [check_name("user", str(name)) for name in args.get("names") or ()]
     accounts = [str(name) for name in args.get("accounts") or ()]
     own_limits = dict(args.get("limits") or {})
     clusters = list(dict.fromkeys(args.get("clusters") or ())) or books.cluster_names()
     level, no_default = str(args.get("admin_level") or ""), bool(args.get("no_default"))
+    plain_wckeys = bool(args.get("plain_wckeys"))
     default_account, default_wckey = str(args.get("default_account") or ""), str(args.get("default_wckey") or "")
     if default_account and default_account not in accounts:
         accounts.append(default_account)
@@ -99,7 +101,10 @@ def add_users(books: Books, args: Mapping[str, Any], actor: str, now: int) -> di
                 # the first one of a request becomes the default, also of a user who has one, as in Slurm
                 first = not any((key.cluster, key.user) == (cluster, name) for key in keys)
                 default = wckey == default_wckey if default_wckey else first
-                need_user(name)
+                if plain_wckeys:  # Slurm takes the first one for the default where there is none yet
+                    default = not books.default_wckey(name, cluster)
+                else:
+                    need_user(name)
                 if default and books.default_wckey(name, cluster):
                     _clear_default_wckey(books, name, cluster)
                 keys.append(cluster_changes.add_wckey(books, cluster, name, wckey, actor, now, default))

@@ -126,6 +126,8 @@ async def wckey(call: Call, record: records.Wckey) -> None:
     args: Args = {"names": (record.user,), "wckeys": (name,), "clusters": (record.cluster,)}
     if record.is_default:
         args["default_wckey"] = name
+    else:
+        args["plain_wckeys"] = True
     await _put(call, "add_users", args)
 
 

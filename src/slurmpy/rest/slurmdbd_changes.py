@@ -225,7 +225,7 @@ async def post_qos(call: Call) -> Reply:
 async def post_wckeys(call: Call) -> Reply:
     body = call.body("openapi_wckey_resp")
     for wckey in body.get("wckeys", ()):
-        args = {"names": (wckey.user,), "wckeys": (wckey.name,), "clusters": (wckey.cluster,)}
+        args = {"names": (wckey.user,), "wckeys": (wckey.name,), "clusters": (wckey.cluster,), "plain_wckeys": True}
         if not await _change(call, "add_users", args, "slurmdb_wckeys_add", "_foreach_update_wckey"):
             break
     return call.failed()
