@@ -25,6 +25,7 @@ import msgpack
 from slurmpy.rpc import codec
 
 from . import processes, stepd
+from .fitness import Fitness
 
 #: what a worker says to the spawner
 VISIBLE, IDLE = b"v", b"i"
@@ -235,6 +236,7 @@ def _live(body: bytes, writer: int, lock: int, channel: socket.socket) -> None:
     """A slurmstepd's life: one step after the other, as long as they come soon enough."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
         signal.signal(name, signal.SIG_DFL)
+    fitness = Fitness(lock)
     for turn in range(1, MAX_STEPS + 1):
         number, launch = codec.unpack(body)
         held = lock
@@ -247,7 +249,7 @@ def _live(body: bytes, writer: int, lock: int, channel: socket.socket) -> None:
             _say(writer, number, os.getpid(), text, False)
 
         clean = stepd.main(launch, visible, ready)
-        if not clean or not _say(writer, number, os.getpid(), None, True):
+        if not clean or _has_changed(fitness) or not _say(writer, number, os.getpid(), None, True):
             return  # slurmd sees the end of this process; if it has gone, its successor does
         if turn % COLLECT_EVERY == 0:
             gc.collect()
@@ -255,6 +257,16 @@ def _live(body: bytes, writer: int, lock: int, channel: socket.socket) -> None:
         if following is None:
             return
         body, lock = following
+
+
+def _has_changed(fitness: Fitness) -> bool:
+    """Whether the step has left something with this process that the next one must not find."""
+    from slurmpy.rpc.log import log
+
+    lost = fitness.lost()
+    if lost:
+        log.debug(f"takes no further step: its {lost} have changed")
+    return bool(lost)
 
 
 def _tell(channel: socket.socket, word: bytes) -> bool:

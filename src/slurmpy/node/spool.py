@@ -53,13 +53,12 @@ def write_script(spool: str, job_id: int, script: str, user_id: int, group_id: i
     directory = job_directory(spool, job_id)
     try:
         os.mkdir(directory, 0o700)
-    except FileExistsError:
-        pass
+    except FileExistsError:  # of a slurmstepd that was killed, perhaps for another user
+        from .oci.leftovers import remove_tree
+
+        remove_tree(directory)
+        os.mkdir(directory, 0o700)
     path = os.path.join(directory, "slurm_script")
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o700)
     try:
         data = script.encode("utf-8", "surrogateescape")
@@ -82,9 +81,9 @@ def remove_script(spool: str, job_id: int) -> None:
     except FileNotFoundError:
         pass
     except OSError:
-        import shutil
+        from .oci.leftovers import remove_tree  # what is in it is the user's, however deep: no recursion
 
-        shutil.rmtree(directory, ignore_errors=True)
+        remove_tree(directory)
 
 
 def _write(path: str, value: Any) -> None:

@@ -337,6 +337,7 @@ class Step:
                 program = Program((path,), launch["directory"], launch["umask"], {}, self.prefix)
                 variables = environment.of_task(common, task.number, task.local, task.pid)
                 pid = spawn(self.identity, program, lambda _, found=variables: found, (null, null, null))  # type: ignore[misc]
+                self._no_children = False  # it, and whom it leaves behind
                 handle = os.pidfd_open(pid)
                 ended, _, _ = select.select([handle], [], [], 10.0)
                 if not ended:
@@ -585,5 +586,7 @@ def main(launch: Mapping[str, Any], visible: Callable[[], None], ready: Callable
     try:
         return Step(launch, visible, tell).run()
     except Exception as error:
+        # a defect, or a launch that no client of ours makes: nobody will look after what has been started
+        processes.send(processes.descendants(os.getpid()), signal.SIGKILL)
         tell(f"{type(error).__name__}: {error}")
         raise

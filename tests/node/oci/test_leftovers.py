@@ -221,3 +221,23 @@ def test_modes_and_names(tmp_path):
     leftovers.remove_tree(str(base))
     assert os.listdir(tmp_path) == []
     leftovers.remove_tree(str(base))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_directory_of_the_users_becomes_ours_first(tmp_path, monkeypatch):
+    """Else its owner could put a link in the place of what is about to get another mode."""
+    base = tmp_path / "base"
+    (base / "d" / "e").mkdir(parents=True)
+    os.chown(base, 1234, 1234)
+    seen = []
+    real = os.chmod
+
+    def chmod(path, mode, **more):
+        seen.append(os.fstat(more["dir_fd"]))
+        real(path, mode, **more)
+
+    monkeypatch.setattr(os, "chmod", chmod)
+    leftovers.remove_tree(str(base))
+    assert os.listdir(tmp_path) == []
+    assert seen
+    assert all(one.st_uid == 0 and one.st_mode & 0o777 == 0o700 for one in seen)

@@ -166,8 +166,9 @@ def _quietly(remove: Any, path: str) -> None:
 
 
 def remove_tree(base: str) -> None:
-    """Takes a step's directory away. What is in it a user has made, who may still be at it, and may have made it deep
-    enough for any recursion: so each directory's content is moved up into `base`, and no link is ever followed."""
+    """Takes a step's or a script's directory away. What is in it a user has made, who may still be at it, and may have
+    made it deep enough for any recursion: so each directory's content is moved up into `base`, which becomes ours first
+    where it was the user's, and no link is ever followed."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         top = os.open(base, flags)
@@ -178,6 +179,9 @@ def remove_tree(base: str) -> None:
     before: list[str] = []
     until = time.monotonic() + LONGEST
     try:
+        if os.geteuid() == 0:
+            os.fchown(top, 0, 0)
+        os.fchmod(top, 0o700)
         while (names := os.listdir(top)) != before and time.monotonic() < until:
             before = names
             for name in names:
