@@ -19,6 +19,7 @@ from slurmpy.image.cache import Cache, default_directory
 from slurmpy.image.errors import ImageError
 from slurmpy.image.limits import Limits
 from slurmpy.image.reference import parse
+from slurmpy.image.tree import remove_tree
 
 from .images import docker_archive, layer, layout, member
 
@@ -509,3 +510,29 @@ def test_a_tar_file_is_read_once(cache: Cache, tmp_path: Path, monkeypatch: pyte
     with cache.use(reference) as third:
         assert third.path != first.path
     assert len(read) == 3
+
+
+def test_a_tree_that_is_deeper_than_recursion(tmp_path: Path) -> None:
+    """A container can have made it in its root file system."""
+    at = os.open(tmp_path, os.O_RDONLY)
+    for name in ("tree", *("d" for _ in range(3000))):
+        os.mkdir(name, dir_fd=at)
+        below = os.open(name, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=at))
+    os.close(at)
+    above = os.open(tmp_path, os.O_RDONLY)
+    try:
+        remove_tree(above, "tree")
+    finally:
+        os.close(above)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_root_file_system_that_json_cannot_name(cache: Cache, tmp_path: Path) -> None:
+    place = os.path.join(os.fsencode(tmp_path), b"r\xff")
+    for name in (b"bin", b"etc", b"proc", b"dev", b"sys", b"usr"):
+        os.makedirs(os.path.join(place, name))
+    with pytest.raises(ImageError, match="not UTF-8"):
+        cache.use(parse(os.fsdecode(place)))

@@ -25,7 +25,7 @@ grep -E '^(Umask|Uid|Gid|Groups|SigBlk|SigIgn|SigCgt|Cap|NoNewPrivs|Seccomp|Cpus
 cat /proc/self/limits /proc/self/cgroup /proc/self/oom_score_adj
 readlink /proc/self/cwd /proc/self/root /proc/self/ns/*
 cut -d' ' -f18,19,41 /proc/self/stat
-ls -l /proc/self/fd | sed -e 's/.* \\([0-9]* ->\\)/\\1/' -e 's/job[0-9]*/job/' -e 's/out[0-9]*/out/' -e 's/.proc.[0-9]*//' -e 's/:.*//'
+ls -l /proc/self/fd | grep -o -E '[0-9]+ -> .*' | sed -e 's/\\(job\\|out\\|:.\\|proc.\\)[0-9]*/\\1/'
 env | grep -v -E '^(SLURM_(TASK_PID|JOBID|JOB_ID|JOB_START_TIME|JOB_END_TIME)|OTHER)=' | sort
 """
 

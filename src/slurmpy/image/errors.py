@@ -22,6 +22,15 @@ def printable(text: str | bytes) -> str:
     return text if len(text) <= 1000 else text[:997] + "..."
 
 
+def is_text(path: str) -> bool:
+    """Whether a path is UTF-8: JSON can name no other."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def reason(error: OSError, name: str | bytes = "") -> ImageError:
     """An `OSError` as an `ImageError`: ``name: No space left on device``."""
     what = name or error.filename or ""

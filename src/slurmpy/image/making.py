@@ -8,7 +8,7 @@ import time
 
 from . import runtime_spec
 from .blobs import sha256_of
-from .errors import ImageError
+from .errors import ImageError, is_text
 from .manifest import key_of
 from .users import MOST
 
@@ -82,6 +82,8 @@ class RootFileSystem:
     def __init__(self, reference: Reference, uid: int, gid: int) -> None:
         self.reference, self.uid, self.gid = reference, uid, gid
         self.rootfs = os.path.realpath(reference.path)
+        if not is_text(self.rootfs):
+            raise ImageError(f"{self.rootfs}: not UTF-8, and config.json can name nothing else")
         self.key = sha256_of(f"slurmpy rootfs 1\n{_owner(uid, gid)}\n{self.rootfs}\n{self._shape()}".encode())[7:]
 
     def _shape(self) -> str:

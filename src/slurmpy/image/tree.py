@@ -20,6 +20,8 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: directories within directories, and links on the way to one name (as the kernel has it)
 DEPTH = 256
 LINKS = 40
+#: so deep `remove_tree` goes with a descriptor open for each directory on the way
+STEPS = 100
 
 
 class Missing(ImageError):
@@ -213,7 +215,15 @@ class Tree:
 
 def remove_tree(parent: int, name: str) -> None:
     """Removes a file or a directory with all in it from the directory `parent`, also where modes forbid its owner to
-    look; others may be removing it at the same time. Raises OSError for what cannot be removed."""
+    look, and however deep it is; others may be removing it at the same time. Raises OSError for what cannot be removed.
+    """
+    waiting = [name]
+    while waiting:
+        _remove_below(parent, waiting.pop(), 0, parent, waiting)
+
+
+def _remove_below(parent: int, name: str, depth: int, top: int, waiting: list[str]) -> None:
+    """As `remove_tree`; what lies deeper than `STEPS` is moved to `top`, under a name that is added to `waiting`."""
     try:
         inner = os.open(name, _DIRECTORY, dir_fd=parent)
     except FileNotFoundError:
@@ -231,9 +241,17 @@ def remove_tree(parent: int, name: str) -> None:
         seen = os.fstat(inner)
         if seen.st_mode & 0o700 != 0o700 and seen.st_uid == os.geteuid():
             os.fchmod(inner, 0o700)
+        if depth > STEPS:
+            new = f".deep-{os.urandom(8).hex()}"
+            try:
+                os.rename(name, new, src_dir_fd=parent, dst_dir_fd=top)
+            except FileNotFoundError:
+                return
+            waiting.append(new)
+            return
         for one in list(os.scandir(inner)):
             if one.is_dir(follow_symlinks=False):
-                remove_tree(inner, one.name)
+                _remove_below(inner, one.name, depth + 1, top, waiting)
             else:
                 try:
                     os.unlink(one.name, dir_fd=inner)

@@ -56,6 +56,13 @@ def test_what_cannot_be_used(tmp_path, text, why):
     line.encode("utf-8", "surrogateescape")
 
 
+def test_a_place_that_json_cannot_name(tmp_path):
+    place = tmp_path / os.fsdecode(b"r\xff")
+    place.mkdir()
+    with pytest.raises(ContainerError, match="not UTF-8"):
+        bundle.read(write(place, {"ociVersion": "1.0.0", "root": {"path": "rootfs"}}))
+
+
 def test_a_pipe_in_the_place_of_config_json(tmp_path):
     """Its owner may hold it open, and never write."""
     os.mkfifo(tmp_path / "config.json")

@@ -12,6 +12,8 @@ import stat
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from slurmpy.image.errors import is_text
+
 from . import schema
 from .errors import ContainerError
 
@@ -49,6 +51,8 @@ def read(directory: str) -> Config:
     if problem is not None:
         raise ContainerError(f"{path}: {problem}")
     rootfs = rootfs_of(config, directory)
+    if not is_text(rootfs):
+        raise ContainerError(f"{rootfs}: not UTF-8, and config.json can name nothing else")
     if not os.path.isdir(rootfs):
         raise ContainerError(f"{rootfs}: no such directory (root.path of {path})")
     result: Config = config

@@ -82,6 +82,9 @@ def _as_user(reference: Reference, launch: Mapping[str, Any], identity: Identity
     except OSError as error:
         text = f"{error.filename or reference}: {error.strerror}"
         link.send(b"-" + text.encode("utf-8", "surrogateescape")[: MAX_TOLD - 1])
+    except Exception as error:  # a defect: nobody else could tell of it
+        text = f"{reference}: {type(error).__name__}: {error}"
+        link.send(b"-" + text.encode("utf-8", "replace")[: MAX_TOLD - 1])
     else:
         descriptor = lease.fileno()
         if descriptor < 0:  # a bundle that needs no lease
