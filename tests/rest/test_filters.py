@@ -132,21 +132,3 @@ def test_what_is_said_of_a_truth_value_in_words(rest: Rest) -> None:
         "v0.0.42/accounts/?WithAssociations", "v0.0.42/associations/?Filter%20to%20only%20defaults",
         "v0.0.41/qos/?with_deleted",
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("path", "name"),
-    [
-        ("v0.0.42/associations/?Include%20usage=true", "Include usage"),
-        ("v0.0.40/associations/?with_usage=true", "Include usage"),
-        ("v0.0.42/wckeys/?with_usage=true", "with_usage"),
-    ],
-)
-def test_what_is_asked_for_and_not_told_is_named(rest: Rest, path: str, name: str) -> None:
-    answer = rest("GET", f"/slurmdb/{path}")
-    assert answer.status == 200
-    assert any(
-        warning["description"].startswith(f'"{name}" is without effect') for warning in answer.document["warnings"]
-    )
-    plain = rest("GET", f"/slurmdb/{path.replace('true', 'false')}")
-    assert not any("without effect" in warning["description"] for warning in plain.document["warnings"])

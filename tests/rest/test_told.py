@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from slurmpy.conf import slurm_conf
+from slurmpy.rpc.cluster import Cluster
+from tests.accounting.dbd import TRES, start_and_end
 from tests.e2e.site import Site
 
 from .conftest import Rest, finish, serving
@@ -21,9 +25,18 @@ SCRIPT = "#!/bin/sh\nexit 0\n"
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
     site = Site(tmp_path_factory.mktemp("told"), "AccountingStoreFlags=job_script,job_env")
     with serving(site) as daemon:
+        past = {
+            "cluster": "past",
+            "host": "127.0.0.1",
+            "port": 7117,
+            "tres": TRES,
+            "nodes": "n1",
+            "time": int(time.time()),
+        }
+        Cluster(slurm_conf.load(site.conf)).slurmdbd.call("register_controller", past | {"time": int(time.time())})
         site.ok("sacctmgr", "-i", "add", "account", "told")
         site.ok("sacctmgr", "-i", "add", "user", "daemon", "account=told")
-        site.ok("sacctmgr", "-i", "add", "user", "root", "account=told")
+        site.ok("sacctmgr", "-i", "add", "user", "root", "account=told", "wckey=toldkey")
         yield daemon
 
 
@@ -110,3 +123,69 @@ def test_sacct(told: Rest, number: int) -> None:
     ):
         done = site.run("sacct", *options)
         assert (done.returncode, done.stdout, done.stderr) == (1, "", f"sacct: fatal: {said}\n")
+
+
+# ---- usage
+
+
+@pytest.fixture(scope="module")
+def used(told: Rest) -> int:
+    """The start of an hour (seconds since 1970) in which root had a CPU of cluster past for ten seconds."""
+    hour = int(time.time()) // 3600 * 3600 - 3600
+    call = Cluster(slurm_conf.load(told.site.conf)).slurmdbd.call
+    items = start_and_end(1, hour + 60, account="told", user_name="root", wckey="toldkey")
+    call("records", {"cluster": "past", "first_seq": 1, "items": items})
+    told.site.ok("sacctmgr", "-i", "rollup")
+    return hour
+
+
+def _accounting(told: Rest, path: str, kind: str = "associations") -> dict[tuple[str, str], list[dict[str, Any]]]:
+    answer = told("GET", f"/slurmdb/{path}")
+    assert answer.status == 200, answer.body
+    assert answer.document["warnings"] == []
+    return {(one.get("account", one.get("name")), one["user"]): one["accounting"] for one in answer.document[kind]}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_usage_of_associations(told: Rest, used: int, version: str) -> None:
+    word = "with_usage" if version < "v0.0.42" else "Include%20usage"
+    found = _accounting(told, f"{version}/associations/?cluster=past&{word}&usage_start=uts{used}")
+    own = found["told", "root"]
+    assert [(row["start"], row["allocated"]["seconds"], row["TRES"]) for row in own] == [
+        (used, seconds, {"type": type, "name": "", "id": number, "count": 0})
+        for type, number, seconds in (("cpu", 1, 10), ("mem", 2, 1000), ("node", 4, 10), ("billing", 5, 10))
+    ]
+    assert all(("id_alt" in row) == (version >= "v0.0.42") for row in own)
+    assert found["told", "daemon"] == []
+    for account in ("told", "root"):  # those of all below, each with the number of the association it is told of
+        rows = found[account, ""]
+        assert [{**row, "id": 0} for row in rows] == [{**row, "id": 0} for row in own]
+        assert len({row["id"] for row in rows} - {own[0]["id"]}) == 1
+    # without the word nothing is told, and nothing of other times
+    assert not any(_accounting(told, f"{version}/associations/?cluster=past&usage_start=uts{used}").values())
+    early = "usage_start=2020-01-01&usage_end=2020-01-02"
+    assert not any(_accounting(told, f"{version}/associations/?cluster=past&{word}&{early}").values())
+    (alone,) = _accounting(
+        told, f"{version}/association/?cluster=past&{word}&user=root&account=told&usage_start=uts{used}"
+    )
+    assert alone == ("told", "root")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_usage_of_wckeys(told: Rest, used: int, version: str) -> None:
+    found = _accounting(told, f"{version}/wckeys/?cluster=past&with_usage&usage_start=uts{used}", "wckeys")
+    assert {row["TRES"]["type"]: row["allocated"]["seconds"] for row in found["toldkey", "root"]} == {
+        "cpu": 10, "mem": 1000, "node": 10, "billing": 10,
+    }  # fmt: skip
+    assert not any(_accounting(told, f"{version}/wckeys/?cluster=past&usage_start=uts{used}", "wckeys").values())
+
+
+def test_usage_elsewhere(told: Rest, used: int) -> None:
+    """Without PrivateData everybody is told of everybody's; a cluster's record has no place for it."""
+    word = f"Include%20usage&usage_start=uts{used}"
+    answer = told("GET", f"/slurmdb/v0.0.42/associations/?cluster=past&{word}&user=root", user="daemon")
+    assert any(one["accounting"] for one in answer.document["associations"])
+    (cluster,) = told("GET", "/slurmdb/v0.0.42/cluster/past").document["clusters"]
+    answer = told("GET", f"/slurmdb/v0.0.42/cluster/{cluster['name']}?with_usage&usage_start=uts{used}")
+    assert answer.document["clusters"] == [cluster]
+    assert answer.document["warnings"] == []

@@ -38,6 +38,12 @@ async def query(service: Service, peer: Peer, args: dict[str, Any]) -> AsyncIter
         ):
             yield {"rows": part}
         return
+    if what == "usage":
+        from . import usage_rows
+
+        async for piece in usage_rows.query(service, peer, where):
+            yield piece
+        return
     lister = _LISTS.get(what)
     if lister is not None:
         records = lister(service, peer, where)

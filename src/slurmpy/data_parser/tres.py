@@ -42,6 +42,11 @@ def learn(known: Iterable[tuple[int, str, str]]) -> None:
             _generation[0] += 1
 
 
+def number(label: str) -> int:
+    """The id of a TRES ("cpu", "gres/gpu"); 0 of one that nobody has told of."""
+    return _ids.get(label, 0)
+
+
 def split(text: str) -> list[tuple[str, str]]:
     """(label, value) of each part of the text."""
     return [(label, value) for label, _, value in (part.partition("=") for part in text.split(",")) if label]

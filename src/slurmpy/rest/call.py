@@ -33,8 +33,6 @@ FAMILIES = {
 
 #: parameters, by the newest versions' names, that ask for what is not told here: whoever sets one hears of it
 NOT_TOLD = {
-    "Include usage": "usage",
-    "with_usage": "usage",
     "Include the raw QOS or delta_qos": "changes of an inherited QOS",
     "Exclude parent id/name": "an association without its parent",
     "Exclude limits from parents": "limits without those of parents",

@@ -11,6 +11,7 @@ from slurmpy.core.errors import SlurmError
 from slurmpy.core.records import accounting as records
 from slurmpy.data_parser import tres
 
+from . import slurmdbd_usage
 from .call import Call, Refused, Reply
 
 Where = dict[str, Any]
@@ -222,8 +223,11 @@ def assoc_where(asked: dict[str, Any]) -> Where:
 
 
 async def _found_associations(call: Call) -> list[Any]:
+    asked = call.query()
     await _learn(call)
-    return await _simple(call, "associations", records.Association, assoc_where(call.query()))
+    found = await _simple(call, "associations", records.Association, assoc_where(asked))
+    await slurmdbd_usage.of_associations(call, found, asked)
+    return found
 
 
 async def get_associations(call: Call) -> Reply:
@@ -321,7 +325,7 @@ async def get_wckeys(call: Call) -> Reply:
             where[theirs] = tuple(asked[name])
     if asked.get("id"):
         where["ids"] = tuple(int(word) for word in asked["id"] if word.isdecimal()) or (-1,)
-    return await _wckeys(call, where, bool(asked.get("only_defaults")))
+    return await _wckeys(call, where, asked)
 
 
 async def get_wckey(call: Call) -> Reply:
@@ -338,9 +342,12 @@ async def _all_wckeys(call: Call, where: Where) -> list[Any]:
     return [_record(records.Wckey, row, _flags=row["flags"]) for row in await rows(call, "wckeys", where)]
 
 
-async def _wckeys(call: Call, where: Where, defaults: bool = False) -> Reply:
+async def _wckeys(call: Call, where: Where, asked: Where | None = None) -> Reply:
+    asked = asked or {}
     try:
-        found = [one for one in await _all_wckeys(call, where) if one.is_default or not defaults]
+        await _learn(call)
+        found = [one for one in await _all_wckeys(call, where) if one.is_default or not asked.get("only_defaults")]
+        await slurmdbd_usage.of_wckeys(call, found, asked)
     except SlurmError as error:
         return failed(call, error, "slurmdb_wckeys_get", "_dump_wckeys")
     return _listed(call, "wckeys", found, "slurmdb_wckeys_get", "_dump_wckeys")
