@@ -1,5 +1,6 @@
 """scontrol against living daemons."""
 
+import json
 import re
 import time
 
@@ -54,6 +55,31 @@ def test_a_job_from_hold_to_requeue(pocket, job):
             break
         time.sleep(0.1)
     assert field(text, "Reason") in ("job_requeued_in_held_state", "JobHeldAdmin", "JobHeldUser")
+
+
+def test_a_job_without_time_limit_has_no_end(pocket):
+    """Measured with a 24.11: NONE and Unknown, and numbers far away for programs."""
+
+    def ends(number: str) -> tuple[int, int]:
+        (shown,) = json.loads(pocket.ok("squeue", "--json", "-j", number))["jobs"]
+        return shown["start_time"]["number"], shown["end_time"]["number"]
+
+    jobs = []
+    try:
+        jobs.append(pocket.ok("sbatch", "--parsable", "-t", "unlimited", "--wrap", "sleep 60").strip())
+        jobs.append(pocket.ok("sbatch", "--parsable", "-t", "unlimited", "-b", "2030-03-01", "--wrap", "true").strip())
+        until(pocket, jobs[0], "RUNNING")
+        for number, seconds in zip(jobs, (365 * 86400, 0xFFFFFFFF * 60 & 0xFFFFFFFF), strict=True):
+            assert pocket.ok("squeue", "-h", "-j", number, "-o", "%e") == "NONE\n"
+            start, end = ends(number)
+            assert end == start + seconds
+            assert field(pocket.ok("scontrol", "show", "job", number), "EndTime") == "Unknown"
+            pocket.ok("scontrol", "update", f"jobid={number}", "timelimit=10")
+            assert ends(number)[1] == start + 600
+            pocket.ok("scontrol", "update", f"jobid={number}", "timelimit=unlimited")
+            assert pocket.ok("squeue", "-h", "-j", number, "-o", "%e") == "NONE\n"
+    finally:
+        pocket.run("scancel", *jobs)
 
 
 def test_nodes(pocket):

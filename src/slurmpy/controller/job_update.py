@@ -112,6 +112,10 @@ class _Update:
             raise SlurmError("ESLURM_INVALID_TIME_LIMIT")
         self.copy.time_limit = minutes
         self.copy._time_limit_set = True
+        if job.is_pending and self.copy._begin_time > self.now:
+            from slurmpy.controller import submission
+
+            submission.show_begin(self.copy)
         self.request("time_limit", minutes)
 
     def set_time_minimum(self, minutes: int | None) -> None:

@@ -21,6 +21,7 @@ from slurmpy.controller.state import Job, Step
 from slurmpy.core.ids import STEP_BATCH
 from slurmpy.core.records.base import INFINITE
 from slurmpy.core.states import JobState
+from slurmpy.core.times import NO_LIMIT_SECONDS
 from slurmpy.rpc.log import log
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def begin(ctl: Controller, job: Job) -> None:
     job.suspend_time = job.pre_sus_time = 0
     limit = job.time_limit
     if limit is None or limit == INFINITE:
-        job.end_time = 0
+        job.end_time = now + NO_LIMIT_SECONDS
         job._end_limit = 0
     else:
         job.end_time = job._end_limit = now + limit * 60
@@ -239,7 +240,7 @@ def arm_limit(ctl: Controller, job: Job) -> None:
 def set_end_limit(ctl: Controller, job: Job) -> None:
     """The time limit of a running job has changed, or it has been suspended for a while."""
     if job.time_limit is None or job.time_limit == INFINITE:
-        job._end_limit = job.end_time = 0
+        job._end_limit, job.end_time = 0, job.start_time + NO_LIMIT_SECONDS
     else:
         paused = getattr(job, "_limits", {}).get("paused", 0)
         job._end_limit = job.end_time = job.start_time + job.time_limit * 60 + paused

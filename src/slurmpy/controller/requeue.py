@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import dependencies, ends, holds, jobs, limits, nodes, programs, records, scheduler, select
+from slurmpy.controller import (
+    dependencies,
+    ends,
+    holds,
+    jobs,
+    limits,
+    nodes,
+    programs,
+    records,
+    scheduler,
+    select,
+    submission,
+)
 from slurmpy.controller.state import Job
-from slurmpy.core.records.base import INFINITE
 from slurmpy.core.states import JobState
 
 if TYPE_CHECKING:
@@ -74,8 +85,7 @@ def back_to_queue(ctl: Controller, job: Job) -> None:
         state.set_job_state(job, JobState.PENDING)
     # when it may start at the earliest is shown as its start
     job.eligible_time = job.start_time = job._begin_time
-    if job.time_limit is not None and job.time_limit != INFINITE:
-        job.end_time = job.start_time + job.time_limit * 60
+    submission.show_begin(job)
     limits.on_submit(state, job, now)
     dependencies.watch(state, job)
     jobs.arm_deadline(ctl, job)

@@ -299,7 +299,9 @@ def show_begin(job: Job) -> None:
         return
     job.start_time = job.eligible_time = job._begin_time
     limited = job.time_limit is not None and job.time_limit != INFINITE
-    job.end_time = job._begin_time + (job.time_limit or 0) * 60 if limited else 0
+    # endless minutes as seconds, in the 32 bits that Slurm counts them in: its clients show this as no end
+    seconds = (job.time_limit or 0) * 60 if limited else INFINITE * 60 & 0xFFFFFFFF
+    job.end_time = job._begin_time + seconds
 
 
 def _set_account(

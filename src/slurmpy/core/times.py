@@ -10,6 +10,8 @@ import time as _time
 from .records.base import INFINITE
 
 UNLIMITED_WORDS = ("infinite", "unlimited", "-1")
+#: a running job without time limit ends, for whoever asks, a year after its start, as in Slurm
+NO_LIMIT_SECONDS = 365 * 86400
 
 
 def format_duration(seconds: int) -> str:

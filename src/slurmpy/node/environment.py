@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from slurmpy.core.records.base import INFINITE
+from slurmpy.core.times import NO_LIMIT_SECONDS
 
-#: An end time is told even where there is no limit: a year after the start.
-NO_LIMIT_SECONDS = 365 * 86400
 #: What programs look at to find the GPUs that are theirs.
 GPU_DEVICE_VARIABLES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK", "GPU_DEVICE_ORDINAL")
 
