@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from slurmpy.node import fitness
+from slurmpy.node import fitness, keyring
 from slurmpy.node.processes import children
 
 from .conftest import Cluster, Node, batch, processes_with, wait_for
-from .test_site import program, site
+from .test_site import program, python_for_others, site
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="rights of another user need root")
 FALLBACK = "/tmp"
@@ -69,6 +69,39 @@ def test_another_users_step_finds_nothing(cluster: Cluster) -> None:
     assert before == of_a == of_root == after, "or this test tells nothing"
     assert "\nUmask:\t0022\n" in f"\n{found}"
     assert found == expected
+
+
+#: add_key(2) (248 where keyctl is 250, 217 where it is 219) and keyctl's search, through the session keyring
+KEYS = """
+import ctypes, os, sys
+call = ctypes.CDLL(None, use_errno=True).syscall
+add, control = (248, 250) if os.uname().machine == "x86_64" else (217, 219)
+what, name = sys.argv[1].encode(), sys.argv[2].encode()
+if what == b"add":
+    found = call(ctypes.c_long(add), b"user", name, b"secret", ctypes.c_size_t(6), ctypes.c_long(int(sys.argv[3])))
+else:
+    found = call(ctypes.c_long(control), ctypes.c_long(10), ctypes.c_long(-3), b"user", name, ctypes.c_long(0))
+print(f"errno {ctypes.get_errno()}" if found < 0 else "found")
+"""
+
+
+@as_root
+def test_a_users_session_keyring_is_his_own(cluster: Cluster) -> None:
+    """slurmd has one, as it has under systemd; keys that a step puts into it are no other step's."""
+    python = python_for_others()
+    if python is None or os.uname().machine not in ("x86_64", "aarch64"):
+        pytest.skip("no Python that every user may run, or unknown numbers of system calls")
+    keyring.leave()  # slurmd is our child
+    (cluster.directory / "keys.py").write_text(KEYS)
+    keys = f"echo $PPID; {python} {cluster.directory}/keys.py"
+    _, said = ran(cluster, 1, f"{keys} add of-the-session -3", "nobody")
+    if said != "found\n":
+        pytest.skip(f"no keyrings here: {said}")
+    assert ran(cluster, 2, f"{keys} find of-the-session", "daemon")[1] != "found\n"
+    assert ran(cluster, 3, f"{keys} find of-the-session", "nobody")[1] != "found\n"
+    assert ran(cluster, 4, f"{keys} add of-the-user -4", "nobody")[1] == "found\n"
+    assert ran(cluster, 5, f"{keys} find of-the-user", "nobody")[1] == "found\n", "as in a login"
+    assert ran(cluster, 6, f"{keys} find of-the-user", "daemon")[1] != "found\n"
 
 
 @pytest.mark.parametrize("change", [

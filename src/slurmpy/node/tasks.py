@@ -10,6 +10,8 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from . import keyring
+
 #: what Python and slurmstepd have changed
 CHANGED_SIGNALS = (
     signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP,
@@ -58,9 +60,13 @@ class Identity:
     def become(self) -> None:
         """For good, with nothing left of what this process was."""
         if self.switch:
+            if self.uid:
+                keyring.leave()
             os.setgroups(self.groups)
             os.setresgid(self.gid, self.gid, self.gid)
             os.setresuid(self.uid, self.uid, self.uid)
+            if self.uid:
+                keyring.take_users()
 
 
 def limit_number(name: str) -> int | None:
