@@ -133,7 +133,7 @@ def used(told: Rest) -> int:
     """The start of an hour (seconds since 1970) in which root had a CPU of cluster past for ten seconds."""
     hour = int(time.time()) // 3600 * 3600 - 3600
     call = Cluster(slurm_conf.load(told.site.conf)).slurmdbd.call
-    items = start_and_end(1, hour + 60, account="told", user_name="root", wckey="toldkey")
+    items = start_and_end(4711, hour + 60, account="told", user_name="root", wckey="toldkey")
     call("records", {"cluster": "past", "first_seq": 1, "items": items})
     told.site.ok("sacctmgr", "-i", "rollup")
     return hour
@@ -189,3 +189,99 @@ def test_usage_elsewhere(told: Rest, used: int) -> None:
     answer = told("GET", f"/slurmdb/v0.0.42/cluster/{cluster['name']}?with_usage&usage_start=uts{used}")
     assert answer.document["clusters"] == [cluster]
     assert answer.document["warnings"] == []
+
+
+# ---- associations as they are set
+
+
+@pytest.fixture(scope="module")
+def inherited(told: Rest) -> Rest:
+    """Accounts up and down, QOS lists with additions, limits: as they were set up beside a real 24.11."""
+    for words in (
+        "add qos high", "add qos a", "add qos b", "add qos c",
+        "add account up cluster=past GrpTRES=cpu=100 MaxJobs=50", "modify account up cluster=past set qos=normal,high",
+        "add account mid cluster=past parent=up", "modify account mid cluster=past set qos+=normal",
+        "add account down cluster=past parent=mid", "modify account down cluster=past set qos+=a,b",
+        "add user nobody account=down cluster=past", "modify user nobody account=down set qos+=c",
+        "modify user nobody account=down set qos-=a", "modify user nobody account=down set maxjobs=3",
+    ):  # fmt: skip
+        told.site.ok("sacctmgr", "-i", *words.split())
+    return told
+
+
+_NEWER_WORDS = {
+    "without_parent_limits": "Exclude%20limits%20from%20parents",
+    "without_parent_info": "Exclude%20parent%20id%2Fname",
+    "with_raw_qos": "Include%20the%20raw%20QOS%20or%20delta_qos",
+}
+_NAMED, _NAMELESS = ["root", "up", "mid", ""], ["", "", "", ""]
+_ALL, _OWN = [50, 50, 50, 3], [50, None, None, 3]
+_IN_FORCE = ["normal high", "normal high", "normal high a b", "normal high b c"]
+_SET = ["normal high", "normal", "a b", "c"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("words", "parents", "jobs", "qos"),
+    [
+        ("", _NAMED, _ALL, _IN_FORCE),
+        ("without_parent_limits", _NAMED, _OWN, _SET),
+        ("without_parent_info", _NAMELESS, _OWN, _SET),
+        ("with_raw_qos", _NAMED, _ALL, ["normal high"] * 4),
+        ("with_raw_qos without_parent_limits", _NAMED, _OWN, ["normal high", "", "", ""]),
+    ],
+)
+def test_associations_as_they_are_set(
+    inherited: Rest, version: str, words: str, parents: list[str], jobs: list[int | None], qos: list[str]
+) -> None:
+    """What slurmrestd of 24.11 answers to the same set-up in v0.0.41."""
+    names = [_NEWER_WORDS[word] if version >= "v0.0.42" else word for word in words.split()]
+    query = "&".join(("account=up,mid,down", "cluster=past", *names))
+    answer = inherited("GET", f"/slurmdb/{version}/associations/?{query}")
+    assert answer.document["warnings"] == []
+    found = answer.document["associations"]
+    assert [(one["account"], one["user"]) for one in found] == [
+        ("up", ""),
+        ("mid", ""),
+        ("down", ""),
+        ("down", "nobody"),
+    ]
+    assert [one["parent_account"] for one in found] == parents
+    assert [one["max"]["jobs"]["active"]["number"] or None for one in found] == jobs
+    assert [sorted(one["qos"]) for one in found] == [sorted(names.split()) for names in qos]
+
+
+def test_sacctmgr_shows_them_with_their_signs(inherited: Rest) -> None:
+    """As sacctmgr of 24.11."""
+
+    def shown(*words: str) -> list[str]:
+        names = ("show", "assoc", *words, "cluster=past", "account=up,mid,down", "format=qos%40")
+        return inherited.site.ok("sacctmgr", "-nP", *names).split("\n")[:-1]
+
+    assert shown() == ["high,normal", "high,normal", "a,b,high,normal", "b,c,high,normal"]
+    assert shown("WithRawQ") == [
+        "high,normal", "+normal,high,normal", "+a,+b,+normal,high,normal", "+a,+b,+c,+normal,-a,high,normal",
+    ]  # fmt: skip
+    assert shown("WOPL") == ["high,normal", "normal", "a,b", "c"]
+    assert shown("WOPL", "WithRawQ") == ["high,normal", "+normal", "+a,+b", "+c,-a"]
+
+
+def test_what_is_no_filter_deletes_nothing(inherited: Rest) -> None:
+    for query in ("without_parent_limits", "without_parent_info&with_raw_qos", "with_sub_accts"):
+        answer = inherited("DELETE", f"/slurmdb/v0.0.41/associations/?{query}")
+        assert answer.errors == [(9000, "op_handler_association")]
+    assert inherited("GET", "/slurmdb/v0.0.41/associations/?account=down").document["associations"]
+
+
+@pytest.mark.parametrize("version", VERSIONS[1:])
+def test_accounts_whose_users_are_coordinators(inherited: Rest, version: str) -> None:
+    inherited.site.run("sacctmgr", "-i", "modify", "account", "mid", "set", "flags=usersarecoords")
+
+    def found(query: str) -> set[str]:
+        document = inherited("GET", f"/slurmdb/{version}/accounts/?{query}").document
+        return {one["name"] for one in document["accounts"]}
+
+    assert found("UsersAreCoords") == {"mid"}
+    others = {"root", "told", "up", "down"}
+    assert found("NoUsersAreCoords=true") == found("UsersAreCoords&NoUsersAreCoords") == others
+    assert found("UsersAreCoords=false") == others | {"mid"}

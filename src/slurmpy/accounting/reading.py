@@ -177,7 +177,8 @@ _ASSOC_FILTERS = (
 
 
 def associations(service: Service, peer: Peer, where: Where) -> list[Any]:
-    """Effective associations (``own_only``: just what is set on each), in the order of the tree."""
+    """Effective associations (``own_only``: just what is set on each; ``raw_qos``: QOS as they are set, with signs), in
+    the order of the tree."""
     books = service.books
     accounts = where.get("accounts")
     below: set[tuple[str, str]] | None = None
@@ -205,8 +206,11 @@ def associations(service: Service, peer: Peer, where: Where) -> list[Any]:
     for assoc in found:
         record = books.effective(assoc, limits="DELETED" not in assoc.flags)
         if where.get("own_only"):
-            own = assoc.qos_own or tuple(delta if delta[0] == "-" else delta[1:] for delta in sorted(assoc.delta_qos))
-            record = assoc.copy(qos=tuple(sorted(own, key=collate)), lineage=record.lineage, parent_id=record.parent_id)
+            record = assoc.copy(
+                qos=_own_qos(books, assoc, bool(where.get("raw_qos"))),
+                lineage=record.lineage,
+                parent_id=record.parent_id,
+            )
         if not record.user and record.account != "root":
             record = record.copy(is_default=True)
         if where.get("qos") and not set(record.qos) & set(where["qos"]):
@@ -216,13 +220,30 @@ def associations(service: Service, peer: Peer, where: Where) -> list[Any]:
         if where.get("flags") and not _flags(where["flags"]) & _flags(record.flags):
             continue
         if where.get("raw_qos") and not where.get("own_only"):
-            # what is added and taken away stands before the list that comes of it
-            deltas = [delta for one in books.chain(assoc) for delta in one.delta_qos] if not assoc.qos_own else []
-            record = record.copy(qos=(*sorted(dict.fromkeys(deltas)), *record.qos))
+            record = record.copy(qos=_raw_qos(books, assoc))
         if where.get("without_parent"):
             record = record.copy(parent_account="")
         seen.append(record)
     return seen
+
+
+def _own_qos(books: Books, assoc: Any, raw: bool) -> tuple[str, ...]:
+    """The list that is set on the association itself, or what it adds to its parent's; ``raw``: that with what it takes
+    away, each with its sign."""
+    if assoc.qos_own:
+        return tuple(sorted(assoc.qos_own, key=lambda name: books.qos_ids.get(name, 0)))
+    deltas = sorted(assoc.delta_qos)
+    return tuple(deltas) if raw else tuple(delta[1:] for delta in deltas if delta[0] == "+")
+
+
+def _raw_qos(books: Books, assoc: Any) -> tuple[str, ...]:
+    """All that is added and taken away on the way down to the association, then the list that it is done to."""
+    deltas: set[str] = set()
+    for one in books.chain(assoc):
+        if one.qos_own:
+            return (*sorted(deltas), *_own_qos(books, one, True))
+        deltas |= set(one.delta_qos)
+    return tuple(sorted(deltas))
 
 
 def _simple(kind: str, order: Callable[[Any], Any], *filters: tuple[str, str]) -> Callable[..., Iterable[Any]]:

@@ -228,10 +228,15 @@ def _read_word(session: Session, entity: str, word: Word, specs: Specs) -> None:
     specs.conditions += 1
 
 
+#: letters that a flag's word has at least, by how it begins: "WOPL" is enough of WOPLimits
+_SHORTEST = {"wop": 4, "onl": 3}
+
+
 def _flag(entity: str, text: str) -> str | None:
     wanted = text.lower()
     for flag in FLAGS[entity]:
-        if flag.lower() == wanted or (len(wanted) > 4 and flag.lower().startswith(wanted)):
+        # as far as another word begins in the same way: WITH..., WOP...
+        if flag.lower() == wanted or (len(wanted) >= _SHORTEST.get(wanted[:3], 5) and flag.lower().startswith(wanted)):
             return flag
     return "Tree" if wanted == "tree" and "Tree" in FLAGS[entity] else None
 

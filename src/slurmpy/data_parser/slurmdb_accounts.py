@@ -163,6 +163,11 @@ QOS_STRING_ID_LIST = ListOf(STRING, "qos_string_id_list")
 ASSOC_FLAGS = Flags("assoc_flags", ("DELETED", "NoUpdate", "Exact", "NoUsersAreCoords", "UsersAreCoords"))
 
 
+def _named_qos(association: records.Association) -> Any:
+    """Without what is added to a parent's list or taken from it ("+high", "-low"): a document has names alone."""
+    return [name for name in association.qos or () if name[:1] not in ("+", "-")]
+
+
 class _NoId(Type):
     """This release writes no association's id in its list (only with jobs and users): always 0."""
 
@@ -208,7 +213,7 @@ ASSOC = Table(
         F("parent_account", STRING),
         F("partition", STRING),
         F("priority", LIMIT),
-        F("qos", QOS_STRING_ID_LIST),
+        F("qos", QOS_STRING_ID_LIST, get=_named_qos, put=_keep("qos")),
         F("shares_raw", INT32),
         F("user", STRING, required=True),
     ),

@@ -31,12 +31,6 @@ FAMILIES = {
 }
 
 
-#: parameters, by the newest versions' names, that ask for what is not told here: whoever sets one hears of it
-NOT_TOLD = {
-    "Include the raw QOS or delta_qos": "changes of an inherited QOS",
-    "Exclude parent id/name": "an association without its parent",
-    "Exclude limits from parents": "limits without those of parents",
-}
 _UNKNOWN_FLAG = ERRORS["ESLURM_DATA_FLAGS_INVALID"][0]
 
 
@@ -126,9 +120,6 @@ class Call:
             found: dict[str, Any] = table.parse(dict(self.raw_query), "#/", self.context)
         except ParseFailed:
             self.refuse(f"Rejecting request. Failure parsing {what}", source or self.endpoint.source)
-        for name, missing in NOT_TOLD.items():
-            if found.get(name):
-                self.warn(f'"{name}" is without effect: slurmrestd does not tell {missing}', self.endpoint.source)
         return found
 
     def body(self, type: str) -> Any:

@@ -143,6 +143,9 @@ async def get_accounts(call: Call) -> Reply:
     where = deleted_too(asked)
     if asked.get("description"):
         where["descriptions"] = tuple(asked["description"])
+    coordinated = None if not asked.get("UsersAreCoords") else True
+    if asked.get("NoUsersAreCoords"):  # which goes before the other
+        coordinated = False
     try:
         found = await _accounts(
             call,
@@ -150,6 +153,7 @@ async def get_accounts(call: Call) -> Reply:
             assocs=bool(asked.get("WithAssociations") or asked.get("with_assocs")),
             coords=bool(asked.get("WithCoordinators") or asked.get("with_coords")),
         )
+        found = [one for one in found if coordinated is None or ("UsersAreCoords" in one.flags) is coordinated]
     except SlurmError as error:
         return failed(call, error, "slurmdb_accounts_get", "_dump_accounts")
     return _listed(call, "accounts", found, "slurmdb_accounts_get", "_dump_accounts")
@@ -215,8 +219,12 @@ def assoc_where(asked: dict[str, Any]) -> Where:
         where["ids"] = tuple(int(word) for word in asked["id"] if word.isdecimal())
     if asked.get("Filter to only defaults"):
         where["only_defaults"] = True
-    if asked.get("Exclude limits from parents"):
-        where["own_only"] = True
+    if asked.get("Exclude limits from parents") or asked.get("Exclude parent id/name"):
+        where["own_only"] = True  # who does not want to hear of the parents hears of their limits neither
+    if asked.get("Exclude parent id/name"):
+        where["without_parent"] = True
+    if asked.get("Include the raw QOS or delta_qos"):
+        where["raw_qos"] = True
     if asked.get("Include sub acct information"):
         where["with_sub_accounts"] = True
     return where | deleted_too(asked)

@@ -435,8 +435,9 @@ async def delete_associations(call: Call) -> Reply:
 async def _delete_associations(call: Call, one: bool) -> Reply:
     source = "op_handler_association"
     where = assoc_where(call.query())
-    where.pop("with_deleted", None)  # what is deleted cannot be deleted again
-    if not where:
+    for name in ("with_deleted", "own_only", "without_parent", "raw_qos"):
+        where.pop(name, None)  # what is deleted cannot be deleted again; the others choose nothing
+    if not where or set(where) == {"with_sub_accounts"}:
         call.refuse("Refusing to remove every association: no filter was given", source)
     try:
         found = await rows(call, "associations", where)
