@@ -1,4 +1,4 @@
-"""Session keyrings (keyrings(7), session-keyring(7)): a task's is its own.
+"""Session keyrings (keyrings(7), session-keyring(7)): each step has its own.
 
 A process has its parent's, whoever it becomes, and who has a keyring may read what others put into it: tickets of
 Kerberos, passwords of network file systems. slurmd has one wherever systemd or a login has made it, so without this all
@@ -18,20 +18,22 @@ SESSION_KEYRING, USER_KEYRING = -3, -4
 #: There are no keyrings here, for nobody: not in the kernel, or a filter of system calls is before it.
 _NONE = (errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP)
 
-_libc = ctypes.CDLL(None, use_errno=True)
+#: bound once: in a fork the first call by name costs many page faults
+_syscall = ctypes.CDLL(None, use_errno=True).syscall
+_syscall.argtypes = [ctypes.c_long] * 6
+_syscall.restype = ctypes.c_long
 
 
-def _keyctl(operation: int, *arguments: int) -> None:
+def _keyctl(operation: int, first: int, second: int = 0) -> None:
     """Raises OSError, but not where there are no keyrings at all."""
-    given = [ctypes.c_long(argument) for argument in (*arguments, 0, 0, 0, 0)[:4]]
-    if _NUMBER and _libc.syscall(ctypes.c_long(_NUMBER), ctypes.c_long(operation), *given) == -1:
+    if _NUMBER and _syscall(_NUMBER, operation, first, second, 0, 0) == -1:
         number = ctypes.get_errno()
         if number not in _NONE:
             raise OSError(number, f"keyctl: {os.strerror(number)}")
 
 
 def leave() -> None:
-    """A new session keyring for this process, empty. While it is still root: what users have of keyrings is little."""
+    """A new session keyring, empty, for this process and those that it starts. For root: users may have but few."""
     _keyctl(JOIN_SESSION_KEYRING, 0)
 
 

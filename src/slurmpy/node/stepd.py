@@ -18,7 +18,7 @@ from typing import Any
 
 from slurmpy.core.ids import STEP_BATCH, step_name
 
-from . import answers, cgroup, control, environment, processes, spool, usage
+from . import answers, cgroup, control, environment, keyring, processes, spool, usage
 from .loop import Loop, Timer
 from .oci.errors import ContainerError
 from .step_io import StepIo
@@ -104,6 +104,8 @@ class Step:
             os.setsid()
         processes.become_subreaper()
         processes.set_name("slurmstepd")
+        if self.identity.switch:
+            keyring.leave()
         path = spool.socket_path(launch["spool"], self.job_id, self.step_id, launch["restart_cnt"])
         server = control.Server(self.loop, control.listen(path), lambda request: answers.answer(self, request))
         self._visible()

@@ -60,8 +60,6 @@ class Identity:
     def become(self) -> None:
         """For good, with nothing left of what this process was."""
         if self.switch:
-            if self.uid:
-                keyring.leave()
             os.setgroups(self.groups)
             os.setresgid(self.gid, self.gid, self.gid)
             os.setresuid(self.uid, self.uid, self.uid)

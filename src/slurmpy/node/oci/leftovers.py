@@ -22,7 +22,7 @@ import msgpack
 
 from slurmpy.core.ids import step_name
 
-from .. import cgroup, processes
+from .. import cgroup, keyring, processes
 from ..tasks import Identity
 from . import calls
 
@@ -287,6 +287,8 @@ def main(argv: list[str]) -> int:
     spool, *words = argv
     job_id, step_id, restart_cnt = map(int, words)
     processes.become_subreaper()
+    if os.geteuid() == 0:
+        keyring.leave()
     note = Note.read(spool, job_id, step_id, restart_cnt)
     if note is None:  # a draft, which is before everything else; or a disk that was full, or has forgotten
         launch = {"job_id": job_id, "step_id": step_id, "restart_cnt": restart_cnt, "spool": spool}
