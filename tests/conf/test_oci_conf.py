@@ -105,6 +105,7 @@ BAD = [
     ("SrunPath=srun", 'SrunPath has to be an absolute path, not "srun"'),
     ("ContainerPath=a/b", 'ContainerPath has to be an absolute path, not "a/b"'),
     ("ContainerPath=/%x", 'ContainerPath: unexpected replacement character "%x"'),
+    ("MountSpoolDir=a/b", 'MountSpoolDir has to be an absolute path, not "a/b"'),
     ("MountSpoolDir=/a%", 'MountSpoolDir: unexpected replacement character "%"'),
     ("RunTimeStart=%%%y", 'RunTimeStart: unexpected replacement character "%y"'),
     ("RunTimeQuery=again", "RunTimeQuery is set in line 1 already"),

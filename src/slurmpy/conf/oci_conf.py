@@ -84,8 +84,8 @@ class OciConf(PlainConf):
         self.__dict__[name] = convert(name, self.TABLE[name][0], value)
         if name in PATTERNS:
             check_pattern(name, value)
-            if name == "ContainerPath" and value and not value.startswith(("/", "%m", "%b", "%r")):
-                raise ConfError(f'ContainerPath has to be an absolute path, not "{value}"')
+            if name not in OPERATIONS and value and not value.startswith(("/", "%m", "%b", "%r")):
+                raise ConfError(f'{name} has to be an absolute path, not "{value}"')
         elif name in ("EnvExclude", "RunTimeEnvExclude"):
             expression(name, value)
         elif name == "CreateEnvFile" and value.lower() not in ENV_FILES:
