@@ -76,6 +76,8 @@ def _as_user(reference: Reference, launch: Mapping[str, Any], identity: Identity
         os.chdir("/")
         variables = environment.from_strings(launch["environment"])
         home = variables.get("HOME") or _home(identity)
+        os.environ.clear()  # skopeo shall find the user's credentials, and nobody what is in slurmd's
+        os.environ.update({**variables, "HOME": home})
         lease = Cache(default_directory(home, variables), read(variables)).use(reference)
     except ImageError as error:
         link.send(b"-" + str(error).encode("utf-8", "surrogateescape")[: MAX_TOLD - 1])
