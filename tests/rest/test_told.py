@@ -285,3 +285,37 @@ def test_accounts_whose_users_are_coordinators(inherited: Rest, version: str) ->
     others = {"root", "told", "up", "down"}
     assert found("NoUsersAreCoords=true") == found("UsersAreCoords&NoUsersAreCoords") == others
     assert found("UsersAreCoords=false") == others | {"mid"}
+
+
+# ---- het jobs
+
+
+def test_whole_het_jobs(told: Rest) -> None:
+    """As slurmrestd and sacct of 24.11 chose two parts of a het job."""
+    begin = int(time.time()) // 3600 * 3600 - 7200
+    items = [
+        item
+        for offset in (0, 1)
+        for item in start_and_end(8007 + offset, begin, account="told", het_job_id=8007, het_job_offset=offset)
+    ]
+    Cluster(slurm_conf.load(told.site.conf)).slurmdbd.call(
+        "records", {"cluster": "past", "first_seq": 50, "items": items}
+    )
+    cases = {
+        "": {"8007": [8007, 8008], "8008": [8008], "8007%2B1": [8008], "8007%2B0": [8007]},
+        "whole_hetjob&": {one: [8007, 8008] for one in ("8007", "8008", "8007%2B1", "8007%2B0")},
+        "disable_whole_hetjob&": {"8007": [8007], "8008": [8008], "8007%2B1": [8008], "8007%2B0": [8007]},
+    }
+    for version in VERSIONS:
+        for word, chosen in cases.items():
+            for job, expected in chosen.items():
+                document = told("GET", f"/slurmdb/{version}/jobs/?cluster=past&{word}step={job}").document
+                assert [one["job_id"] for one in document["jobs"]] == expected, (version, word, job)
+    for option, word in (
+        ((), ""),
+        (("--whole-hetjob=yes",), "whole_hetjob&"),
+        (("--whole-hetjob=no",), "disable_whole_hetjob&"),
+    ):
+        for job, expected in cases[word].items():
+            words = ("-M", "past", "-X", "-n", "-P", "-o", "jobidraw", *option, "-j", job.replace("%2B", "+"))
+            assert told.site.ok("sacct", *words).split() == [str(number) for number in expected], (option, job)

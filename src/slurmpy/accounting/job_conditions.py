@@ -98,13 +98,24 @@ def _in_state(state: int, start: int, end: int) -> Any:
 
 
 def _chosen_jobs(chosen: Sequence[tuple[Any, ...]], whole_hetjob: bool | None) -> Any:
-    """``(job id, array task or None, het offset or None)``: a job, all of an array or het job, or one part of it."""
+    """``(job id, array task or None, het offset or None)``: a job, all of an array or het job, or one part of it.
+
+    With `whole_hetjob` every part stands for its whole het job, with False the first one does not either (as sacct
+    ``--whole-hetjob``).
+    """
     job = schema.jobs.c
     chosen = [one for one in chosen if one[0]]  # 0 stands for "no array" and "no het job" in most records
     plain = [one[0] for one in chosen if one[1] is None and one[2] is None]
     alternatives: list[Any] = []
     if plain:
-        alternatives += [job.job_id.in_(plain), job.array_job_id.in_(plain), job.het_job_id.in_(plain)]
+        alternatives += [job.job_id.in_(plain), job.array_job_id.in_(plain)]
+        if whole_hetjob is not False:
+            alternatives.append(job.het_job_id.in_(plain))
+        if whole_hetjob:
+            part = schema.jobs.alias("part").c
+            alternatives.append(
+                job.het_job_id.in_(sa.select(part.het_job_id).where(part.job_id.in_(plain), part.het_job_id != 0))
+            )
     for number, task, offset, *_ in chosen:
         if task is not None:
             alternatives.append(sa.and_(job.array_job_id == number, job.array_task_id == task))

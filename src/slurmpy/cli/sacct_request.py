@@ -199,8 +199,8 @@ class Request:
         whole = get("whole-hetjob")
         if isinstance(whole, str) and whole.lower() not in ("yes", "no"):
             raise failed(f'Invalid --whole-hetjob value "{whole}". Valid values: [yes|no].')
-        if whole is not None and str(whole).lower() != "no":
-            where["whole_hetjob"] = True
+        if whole is not None:
+            where["whole_hetjob"] = str(whole).lower() != "no"
 
     def _numbers(self) -> None:
         get, where = self.parsed.get, self.where

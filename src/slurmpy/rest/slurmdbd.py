@@ -468,8 +468,8 @@ async def get_jobs(call: Call) -> Reply:
         where["users"] = tuple(_ids(asked["users"], "pwd"))
     if asked.get("groups"):
         where["groups"] = tuple(_ids(asked["groups"], "grp"))
-    if asked.get("whole_hetjob"):
-        where["whole_hetjob"] = True
+    if asked.get("whole_hetjob") or asked.get("disable_whole_hetjob"):
+        where["whole_hetjob"] = bool(asked.get("whole_hetjob"))
     if asked.get("association"):
         where["associations"] = tuple(int(word) for word in asked["association"] if word.isdecimal())
     if asked.get("step"):
