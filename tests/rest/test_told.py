@@ -319,3 +319,29 @@ def test_whole_het_jobs(told: Rest) -> None:
         for job, expected in cases[word].items():
             words = ("-M", "past", "-X", "-n", "-P", "-o", "jobidraw", *option, "-j", job.replace("%2B", "+"))
             assert told.site.ok("sacct", *words).split() == [str(number) for number in expected], (option, job)
+
+
+# ---- clusters
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_clusters(told: Rest, version: str) -> None:
+    """The list is chosen by what the document has at a single cluster, as slurmrestd of 24.11 does it; and that does
+    not know the list's own parameter."""
+
+    def found(query: str) -> set[str]:
+        answer = told("GET", f"/slurmdb/{version}/clusters/?{query}")
+        assert answer.status == 200, answer.body
+        return {one["name"] for one in answer.document["clusters"]}
+
+    everything = found("")
+    assert "past" in everything
+    assert found("cluster=past") == found("cluster=past,nosuch&with_usage&usage_start=2020-01-01") == {"past"}
+    assert (
+        found("cluster=nosuch") == found("federation=x") == found("rpc_version=1") == found("flags=EXTERNAL") == set()
+    )
+    assert found("with_deleted") == everything
+    warnings = told("GET", f"/slurmdb/{version}/clusters/?update_time=4000000000").document["warnings"]
+    said = 'Ignoring unknown field "update_time" of type string in DATA_PARSER_CLUSTER_CONDITION'
+    assert [one["description"] for one in warnings] == ([said] if version < "v0.0.43" else [])
+    assert found("update_time=4000000000") == everything

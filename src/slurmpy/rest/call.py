@@ -113,7 +113,7 @@ class Call:
 
     def query(self, source: str = "", what: str = "query.") -> dict[str, Any]:
         """The query parameters by the endpoint's table. Raises Refused."""
-        table = self.endpoint.parameters(self.plugin.version)
+        table = self.endpoint.looked_at(self.plugin.version)
         if table is None:
             return {}
         try:

@@ -131,6 +131,9 @@ CLUSTER = _condition(
     *_flags("with_deleted", "with_usage"),
 )
 CLUSTERS = _condition("OPENAPI_CLUSTERS_QUERY", UPDATE_TIME)
+#: what slurmrestd of 24.11 looks at there: its list is chosen by what the document has at a single cluster
+CLUSTERS_READ = CLUSTER.changed()
+_OF_CLUSTERS = (CLUSTER, CLUSTERS_READ)
 INSTANCES = _condition(
     "INSTANCE_CONDITION",
     F("cluster", WORDS),
@@ -217,7 +220,7 @@ def _renamed(names: dict[str, str], type: Type = BOOLEAN) -> dict[str, Any]:
 #: limits that one side of may be given, in the oldest version that has them
 JOB_RANGES = ("cpus", "nodes", "timelimit")
 
-_WITH_FORMAT = (ASSOCIATIONS, CLUSTER, INSTANCES, JOBS, QOS, WCKEYS)
+_WITH_FORMAT = (ASSOCIATIONS, *_OF_CLUSTERS, INSTANCES, JOBS, QOS, WCKEYS)
 
 #: (first version, last version, table, what is different in these: keywords of `Table.changed`)
 DIFFERENCES: tuple[tuple[str, str, Table, dict[str, Any]], ...] = (
@@ -245,22 +248,29 @@ DIFFERENCES: tuple[tuple[str, str, Table, dict[str, Any]], ...] = (
     ),
     ("v0.0.40", "v0.0.41", ASSOCIATIONS, _renamed(_OLDER_ASSOCIATIONS)),
     ("v0.0.40", "v0.0.41", QOS, _renamed({"with_deleted": "Include deleted QOS"}, BIT)),
-    (
-        "v0.0.40", "v0.0.41", CLUSTER,
-        {
-            "change": {
-                "classification": {
-                    "type": CLASSIFICATION.changed(
-                        drop=("CAPAPACITY",), add=(("CAPACITY", "CAPAPACITY (both CAPABILITY and CAPACITY)"),)
-                    )
+    *(
+        (
+            "v0.0.40", "v0.0.41", table,
+            {
+                "change": {
+                    "classification": {
+                        "type": CLASSIFICATION.changed(
+                            drop=("CAPAPACITY",), add=(("CAPACITY", "CAPAPACITY (both CAPABILITY and CAPACITY)"),)
+                        )
+                    }
                 }
-            }
-        },
+            },
+        )
+        for table in _OF_CLUSTERS
     ),
-    (
-        "v0.0.43", "v0.0.45", CLUSTER,
-        {"change": {"flags": {"type": CLUSTER_REC_FLAGS.changed(drop=("FRONT_END",), add=(("", "DELETED"),))}}},
+    *(
+        (
+            "v0.0.43", "v0.0.45", table,
+            {"change": {"flags": {"type": CLUSTER_REC_FLAGS.changed(drop=("FRONT_END",), add=(("", "DELETED"),))}}},
+        )
+        for table in _OF_CLUSTERS
     ),
+    ("v0.0.43", "v0.0.45", CLUSTERS_READ, {"add": (("", UPDATE_TIME),)}),
     *(("v0.0.43", "v0.0.44", table, {"change": {"format": {"deprecated": True}}}) for table in _WITH_FORMAT),
     ("v0.0.44", "v0.0.45", JOBS, {"add": (("job_started", F("job_altered", BIT)),)}),
     *(("v0.0.45", "v0.0.45", table, {"drop": ("format",)}) for table in _WITH_FORMAT),

@@ -26,10 +26,12 @@ Handler = Callable[[Call], Awaitable[Reply]]
 class Endpoint:
     """``path`` stands below /FAMILY/VERSION; ``answer`` is the kind of the document that a success brings, ``body`` the
     type of the one that is sent; ``source`` is where messages about the request itself say they come from. It is in
-    every version from ``since`` on, before ``until``."""
+    every version from ``since`` on, before ``until``. ``query`` are the parameters that its document names, ``reads``
+    those that are looked at, where they are others."""
 
     __slots__ = (
-        "answer", "body", "family", "handler", "method", "operation", "path", "query", "since", "source", "until",
+        "answer", "body", "family", "handler", "method", "operation", "path", "query", "reads", "since", "source",
+        "until",
     )  # fmt: skip
     flat = False  # whether it belongs to the documents before the data parsers (`flat_endpoints`)
 
@@ -43,6 +45,7 @@ class Endpoint:
         answer: str,
         *,
         query: Table | None = None,
+        reads: Table | None = None,
         body: str = "",
         source: str = "",
         since: str = "v0.0.40",
@@ -55,6 +58,7 @@ class Endpoint:
         self.handler = handler
         self.answer = answer
         self.query = query
+        self.reads = reads or query
         self.body = body
         self.source = source or f"op_handler_{path.strip('/').split('/')[0]}"
         self.since = since
@@ -64,8 +68,12 @@ class Endpoint:
         return version >= self.since and (not self.until or version < self.until)
 
     def parameters(self, version: str) -> Table | None:
-        """The query parameters that it has in that version; None where none are looked at."""
+        """The query parameters that its document names in that version; None where there are none."""
         return None if self.query is None else conditions.of(self.query, version)
+
+    def looked_at(self, version: str) -> Table | None:
+        """The query parameters that a request of that version may have; None where none are looked at."""
+        return None if self.reads is None else conditions.of(self.reads, version)
 
 
 def _ctld(method: str, path: str, operation: str, handler: Handler, answer: str, **more: object) -> Endpoint:
@@ -169,7 +177,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _dbd("POST", "/qos/", "post_qos", W.post_qos, "none", query=Q.QOS, body="openapi_slurmdbd_qos_resp"),
     _dbd("GET", "/qos/{qos}", "get_single_qos", D.get_single_qos, "qos", query=Q.ONE_QOS),
     _dbd("DELETE", "/qos/{qos}", "delete_single_qos", W.delete_qos, "qos_removed"),
-    _dbd("GET", "/clusters/", "get_clusters", D.get_clusters, "clusters", query=Q.CLUSTERS),
+    _dbd("GET", "/clusters/", "get_clusters", D.get_clusters, "clusters", query=Q.CLUSTERS, reads=Q.CLUSTERS_READ),
     _dbd(
         "POST", "/clusters/", "post_clusters", W.post_clusters, "none", query=Q.CLUSTERS, body="openapi_clusters_resp",
     ),

@@ -297,7 +297,7 @@ async def _qos(call: Call, where: Where, modes: str = "") -> Reply:
 async def get_clusters(call: Call) -> Reply:
     asked = call.query()
     try:
-        found = await _clusters(call, deleted_too(asked))
+        found = [one for one in await _clusters(call, deleted_too(asked)) if _is_such(one, asked)]
     except SlurmError as error:
         return failed(call, error, "slurmdb_clusters_get", "_dump_clusters")
     return _listed(call, "clusters", found, "slurmdb_clusters_get", "_dump_clusters")
