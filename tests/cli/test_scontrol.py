@@ -414,14 +414,18 @@ def test_another_user(run, monkeypatch):
     monkeypatch.setattr(os, "setegid", lambda gid: None)
     monkeypatch.setattr(os, "seteuid", lambda uid: now.__setitem__(0, uid))
     root = pwd.getpwuid(0).pw_name
-    assert run(["-u", root, "hold", "5"], Cluster()) == (0, "", "")
-    assert (connected, now) == ([("ping", 0), ("hold", 4000)], [4000])
-    told = "Invalid user id: no-such-user for job 5\nslurm_suspend error: Invalid user id: no-such-user\n"
-    assert run(["-u", "no-such-user", "hold", "5"], Cluster()) == (1, "", told)
+    update = ["update", "jobid=5", "comment=c"]
+    assert run(["-u", root, *update], Cluster()) == (0, "", "")
+    assert (connected, now) == ([("ping", 0), ("update_job", 4000)], [4000])
+    assert run(["-u", root, "hold", "5"], Cluster()) == (0, "", "")  # only updates of jobs are that user's
+    assert (connected[2:], now) == ([("hold", 4000)], [4000])
+    told = 'scontrol: error: --uid="no-such-user" invalid\n'
+    for words in (update, ["show", "job"]):
+        assert run(["-u", "no-such-user", *words], Cluster()) == (1, "", told)
 
     def refuse(uid):
         raise PermissionError
 
     monkeypatch.setattr(os, "seteuid", refuse)
-    assert "only root may act as 0" in run(["-u", "0", "hold", "5"], Cluster())[2]
-    assert len(connected) == 2
+    assert "only root may act as 0" in run(["-u", "0", *update], Cluster())[2]
+    assert len(connected) == 3

@@ -43,6 +43,7 @@ class Session:
         self.code = 0
         self.done = False
         self._cluster: Cluster | None = None
+        self._acting: Cluster | None = None
 
     @property
     def cluster(self) -> Cluster:
@@ -50,13 +51,23 @@ class Session:
         if self._cluster is None:
             from . import connect
 
-            cluster = connect.cluster(NAME)
-            if self.uid is not None:
-                _connect_as(self.uid, cluster)
-            self._cluster = cluster
+            self._cluster = cluster = connect.cluster(NAME)
             if self.verbose > 1:
                 self.say(f"cluster {cluster.conf.ClusterName} of {cluster.conf.path}", "debug")
         return self._cluster
+
+    @property
+    def acting(self) -> Cluster:
+        """The cluster as --uid's user, if given: for updates of jobs, and for nothing else. Raises SlurmError."""
+        if self.uid is None:
+            return self.cluster
+        if self._acting is None:
+            from . import connect
+
+            acting = connect.cluster(NAME)
+            _connect_as(self.uid, acting)
+            self._acting = acting
+        return self._acting
 
     def out(self, text: str) -> None:
         write(sys.stdout, text)
@@ -295,6 +306,12 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         from .scontrol_admin import check_cluster
 
         check_cluster(session, parsed.get("cluster"))
+    if session.uid is not None:
+        try:
+            user_id(session.uid)
+        except SlurmError:
+            session.error(f'--uid="{session.uid}" invalid')
+            return session.code
     words = list(parsed.operands)
     if not words:
         interactive(session)

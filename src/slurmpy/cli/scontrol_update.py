@@ -277,7 +277,7 @@ def _job(session: Session, entity: Given, given: list[Given]) -> None:
                 raise SlurmError("ESLURM_INVALID_JOB_ID")
             own = _with_time_limit(session, job, changes)
             if own is not None:
-                tell(session, job, session.cluster.call("update_job", {"job_id": job, "changes": own}))
+                tell(session, job, session.acting.call("update_job", {"job_id": job, "changes": own}))
         except SlurmError as error:
             session.failed(f"{error.message} for job {job}")
 
