@@ -89,6 +89,13 @@ def test_list(dbd: Slurmdbd, name: str) -> None:
     assert out == capture["out"]
 
 
+def test_users_and_accounts_of_a_transaction_are_in_order(dbd: Slurmdbd) -> None:
+    argv = ["-nP", "show", "transaction", "withassoc", "format=action,users,accounts"]
+    code, out, err = dbd.run(sacctmgr, argv, "")
+    assert (code, err) == (0, "")
+    assert "Modify Associations|anna,bob,carol|chem,phys_a,physics" in out.splitlines()
+
+
 def _has_uid(name: str) -> bool:
     try:
         pwd.getpwnam(name)

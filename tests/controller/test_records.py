@@ -52,6 +52,10 @@ def test_a_finished_job_that_is_requeued_has_its_end_told_again(run: Callable[..
         again = of(told, "job_start", number)[-1]
         assert again["submit_time"] > first["submit_time"]
         assert (again["restart_cnt"], again["start_time"], again["job_state"]) == (1, 0, JobState.PENDING)
+        started = next(one for one in of(told, "job_start", number) if one["job_state"] == JobState.RUNNING)
+        # only an allocation has nodes; what a waiting job asks for is among the requested TRES
+        assert (started["allocation_nodes"], again["allocation_nodes"]) == (1, 0)
+        assert "node=1" in again["tres_requested"]
 
     run(test)
 

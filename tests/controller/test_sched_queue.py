@@ -232,6 +232,7 @@ def test_components_start_together_or_not_at_all(state: State) -> None:
     started = world.run(state)
     assert [job.het_job_offset for job in started] == [0, 1]
     assert [job.nodes for job in started] == ["n1", "n2"]
+    assert started[1].accrue_time == started[0].accrue_time > 0  # each component has waited
 
 
 def test_components_have_nodes_of_their_own(state: State) -> None:

@@ -274,14 +274,10 @@ def _transaction_assocs(session: Session, rows: list[Row]) -> None:
     pattern = re.compile(r"id_assoc='?(\d+)'?")
     by_id = {(row["cluster"], row["id"]): row for row in session.query("associations", {}).dicts()}
     for row in rows:
-        users: dict[str, None] = {}
-        accounts: dict[str, None] = {}
-        for number in pattern.findall(row["where"]):
-            assoc = by_id.get((row["cluster"], int(number)))
-            if assoc is not None:
-                users.setdefault(assoc["user"])
-                accounts.setdefault(assoc["account"])
-        row["user"], row["account"] = ",".join(filter(None, users)), ",".join(filter(None, accounts))
+        numbers = (int(number) for number in pattern.findall(row["where"]))
+        found = [assoc for number in numbers if (assoc := by_id.get((row["cluster"], number))) is not None]
+        for kind in ("user", "account"):
+            row[kind] = ",".join(sorted({assoc[kind] for assoc in found} - {""}))
 
 
 # ---- documents

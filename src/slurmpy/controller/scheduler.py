@@ -207,12 +207,12 @@ def _enqueue(state: State, line: Queue, job: Job, now: int) -> bool:
         return False
     if job._begin_time:  # it has come: the time shown was a plan
         job.start_time = job.end_time = 0
-    if job.het_job_id and job.het_job_offset:
-        return False  # its leader brings it along, and says why not
     if not job.eligible_time or job.eligible_time > now:
         job.eligible_time = now
     if not job.accrue_time:
         job.accrue_time = now
+    if job.het_job_id and job.het_job_offset:
+        return False  # its leader brings it along, and says why not
     entered = False
     first_reason = ""
     flags = limits.qos_flags(state, job)

@@ -192,7 +192,7 @@ def job_record(job: JobInfo, kind: str, **extra: Any) -> dict[str, Any]:
     item["required_memory_per_node"] = job.memory_per_node
     item["tres_requested"] = job.tres_req_str
     item["tres_allocated"] = job.tres_alloc_str
-    item["allocation_nodes"] = job.node_count
+    item["allocation_nodes"] = job.node_count if job.tres_alloc_str else 0  # what it asks for is in tres_requested
     item["used_gres"] = job.gres_used
     item["constraints"] = job.features
     item["reservation_name"] = job.resv_name
