@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from slurmpy.cli import sprio
+from slurmpy.cli.errors import Stop
+from slurmpy.core.errors import SlurmError
 
 from . import golden
 
@@ -16,6 +20,20 @@ LEFT_OUT = {"o-y": "the factors of the captures are rounded"}
 
 def names() -> list[str]:
     return [] if golden.MISSING else list(golden.captures("sprio"))
+
+
+def test_without_a_controller_it_fails_as_the_capture_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = golden.captures("down")["sprio"]
+
+    class Gone:
+        conf = SimpleNamespace(PriorityType="priority/multifactor")
+
+        def query(self, *_: object) -> None:
+            raise SlurmError("SLURMCTLD_COMMUNICATIONS_CONNECTION_ERROR")
+
+    with pytest.raises(Stop) as stopped:
+        sprio.run([], {}, Gone())  # type: ignore[arg-type]
+    assert (stopped.value.code, stopped.value.err) == (int(record["rc"]), record["err"])
 
 
 @pytest.mark.parametrize("name", names())

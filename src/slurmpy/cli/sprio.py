@@ -57,7 +57,7 @@ def run(argv: Sequence[str], env: Mapping[str, str], cluster: Cluster | None = N
     try:
         _print(parsed, cluster, where, out)
     except SlurmError as error:
-        code = 255 if error.name == "SLURM_COMMUNICATIONS_CONNECTION_ERROR" else error.number & 0xFF
+        code = 255 if error.name.endswith("COMMUNICATIONS_CONNECTION_ERROR") else error.number & 0xFF
         raise Stop(code, err=f"Couldn't get priority factors from controller: {error.message}\n") from None
     return 0
 
