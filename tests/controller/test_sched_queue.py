@@ -24,6 +24,7 @@ from slurmpy.controller import (
 from slurmpy.controller.state import Job, State
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.intervals import IntervalSet
+from slurmpy.core.reasons import REASONS
 from slurmpy.core.states import JobState, NodeState
 
 from . import world
@@ -532,19 +533,77 @@ def test_a_backfill_pass_is_bounded_and_goes_on_where_it_stopped(tmp_path: Path)
     assert len(looked) > 1
 
 
-def test_limits_on_what_was_used_up(golden: State) -> None:
+@pytest.mark.parametrize(("enforce", "reason"), [("safe", "AssocGrpCPUMinutesLimit"), ("limits", "")])
+def test_limits_on_what_was_used_up(golden: State, monkeypatch: pytest.MonkeyPatch, enforce: str, reason: str) -> None:
+    """Safe: a job's whole time limit, and what running jobs may still use, have to fit; else jobs start until it is."""
+    monkeypatch.setattr(golden.conf, "AccountingStorageEnforce", f"associations,qos,{enforce}")
     bob = golden.assocs.assocs[10]
     bob._parsed.clear()
     bob.grp_tres_mins = "cpu=100"
-    job = world.submit(golden, "-n2 -t 60 --wrap true", "bob")
-    assert world.run(golden) == []
-    assert job.state_reason == "AssocGrpCPUMinutesLimit"
-    short = world.submit(golden, "-n2 -t 40 --wrap true", "bob")
-    assert world.run(golden) == [short]
-    world.end(golden, short, now=golden.now + 40 * 60)
-    late = world.submit(golden, "-n1 -t 30 --wrap true", "bob")
+    long = world.submit(golden, "-n2 -t 60 --mem=10 --wrap true", "bob")
+    assert world.run(golden) == ([] if reason else [long])
+    if not reason:
+        world.end(golden, long, now=golden.now + 50 * 60)
+    else:
+        assert long.state_reason == reason
+        short = world.submit(golden, "-n2 -t 40 --mem=10 --wrap true", "bob")
+        assert world.run(golden) == [short]
+        beside = world.submit(golden, "-n1 -t 30 --mem=10 --wrap true", "bob")
+        assert world.run(golden) == []
+        assert beside.state_reason == reason
+        world.end(golden, short, now=golden.now + 40 * 60)
+    late = world.submit(golden, "-n1 -t 30 --mem=10 --wrap true", "bob")
     assert world.run(golden) == []
     assert late.state_reason == "AssocGrpCPUMinutesLimit"
+
+
+def test_a_limit_factor_widens_an_associations_tres(golden: State) -> None:
+    bob, qos = golden.assocs.assocs[10], golden.assocs.qos["normal"]
+    bob._parsed.clear()
+    bob.grp_tres, bob.max_tres_per_job, qos.limit_factor = "cpu=4", "cpu=3", 2.0
+    six = world.submit(golden, "-n6 -t 10 --mem=10 --wrap true", "bob")
+    seven = world.submit(golden, "-n7 -t 10 --mem=10 --wrap true", "bob")
+    three = world.submit(golden, "-n3 -t 10 --mem=10 --wrap true", "bob")
+    assert world.run(golden) == [six]
+    assert (seven.state_reason, three.state_reason) == ("AssocMaxCpuPerJobLimit", "AssocGrpCpuLimit")
+
+
+def test_a_usage_threshold_keeps_who_has_used_much_waiting(golden: State) -> None:
+    qos = golden.assocs.qos["normal"]
+    golden.assocs.assocs[10]._usage["fairshare"] = 0.2
+    qos.usage_threshold = 0.5
+    assert world.run(golden) == []
+    free = world.submit(golden, "-t 10 --mem=10 --wrap true", "bob")
+    assert world.run(golden) == [free]  # without EnforceUsageThreshold it is only a number
+    qos.flags = ("EnforceUsageThreshold", "DenyOnLimit")
+    kept = world.submit(golden, "-t 10 --mem=10 --wrap true", "bob")
+    assert world.run(golden) == []
+    assert kept.state_reason == "QOSUsageThreshold"
+    golden.assocs.assocs[10]._usage["fairshare"] = 0.6
+    world.end(golden, free)  # something has to happen for a new look
+    assert world.run(golden) == [kept]
+
+
+def test_the_names_of_reasons_are_slurms() -> None:
+    """As a 24.11 has shown them; the list of all names is its own, too."""
+    assert [
+        limits.reason_name(owner, place, name)
+        for owner, place, name in (
+            ("QOS", "Grp{}", "billing"), ("QOS", "Grp{}", "mem"), ("QOS", "Min{}", "node"), ("QOS", "Min{}", "cpu"),
+            ("QOS", "Max{}PerAccount", "mem"), ("QOS", "Max{}PerNode", "cpu"), ("QOS", "Max{}PerJob", "mem"),
+            ("QOS", "Max{}PerUser", "node"), ("Assoc", "Max{}PerNode", "cpu"), ("Assoc", "Grp{}RunMinutes", "mem"),
+        )
+    ] == [
+        "QOSGrpBilling", "QOSGrpMemLimit", "QOSMinNode", "QOSMinCpuNotSatisfied", "MaxMemoryPerAccount",
+        "QOSMaxCpuPerNode", "QOSMaxMemoryPerJob", "QOSMaxNodePerUserLimit", "AssocMaxCpuPerNode",
+        "AssocGrpMemRunMinutes",
+    ]  # fmt: skip
+    both = ("Grp{}", "Grp{}Minutes", "Grp{}RunMinutes", "Max{}PerJob", "Max{}MinutesPerJob")
+    places = {"Assoc": both, "QOS": (*both, "Max{}PerUser", "Max{}PerAccount", "Max{}RunMinsPerUser", "Min{}")}
+    kinds = ("cpu", "mem", "node", "billing", "energy", "gres/gpu", "license/matlab", "vmem")
+    made = {limits.reason_name(owner, place, name) for owner in places for place in places[owner] for name in kinds}
+    made |= {limits.reason_name(owner, "Max{}PerNode", name) for owner in places for name in ("cpu", "mem", "gres/gpu")}
+    assert made <= set(REASONS)
 
 
 @pytest.mark.parametrize(

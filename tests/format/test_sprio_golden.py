@@ -9,6 +9,7 @@ import pytest
 from slurmpy.cli import sprio
 from slurmpy.cli.errors import Stop
 from slurmpy.core.errors import SlurmError
+from slurmpy.format.sprio import WEIGHTS
 
 from . import golden
 
@@ -26,7 +27,7 @@ def test_without_a_controller_it_fails_as_the_capture_does(monkeypatch: pytest.M
     record = golden.captures("down")["sprio"]
 
     class Gone:
-        conf = SimpleNamespace(PriorityType="priority/multifactor")
+        conf = SimpleNamespace(PriorityType="priority/multifactor", **dict.fromkeys(WEIGHTS.values(), 0))
 
         def query(self, *_: object) -> None:
             raise SlurmError("SLURMCTLD_COMMUNICATIONS_CONNECTION_ERROR")

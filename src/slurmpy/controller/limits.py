@@ -20,36 +20,52 @@ if TYPE_CHECKING:
     from slurmpy.controller.assocs import Association, Qos
     from slurmpy.controller.state import Job, Partition, State
 
-#: the name of a TRES within the names of reasons: (of a limit on use, of a limit per job)
-TRES_WORDS = {
-    "cpu": ("CpuLimit", "Cpu{}Limit"),
-    "mem": ("MemLimit", "Memory{}"),
-    "node": ("NodeLimit", "Node{}Limit"),
-    "billing": ("BillingLimit", "Billing{}Limit"),
-    "energy": ("EnergyLimit", "Energy{}Limit"),
-}
+#: the name of a TRES within the names of reasons; of those with a slash the part before it
+_TRES_WORDS = {
+    "cpu": "Cpu", "mem": "Memory", "node": "Node", "billing": "Billing", "energy": "Energy", "license": "License",
+    "gres": "GRES", "bb": "BB",
+}  # fmt: skip
+#: the reasons that end in "Limit"
+_WITH_LIMIT = {
+    "cpu": (
+        "Grp{}", "Grp{}Minutes", "Grp{}RunMinutes", "Max{}PerJob", "Max{}MinutesPerJob", "Max{}PerUser",
+    ),
+    "mem": ("Grp{}",),
+    "node": ("Grp{}", "Max{}PerJob", "Max{}PerUser"),
+}  # fmt: skip
 
 
 #: minutes for which a job without time limit counts in ``run_secs``, as Slurm shows it
 UNLIMITED_MINUTES = INFINITE
 
 
-def _grp_word(name: str) -> str:
-    if name in TRES_WORDS:
-        return TRES_WORDS[name][0]
-    return "License" if name.startswith("license/") else "GRES" if name.startswith("gres/") else "Unknown"
+def reason_name(owner: str, place: str, name: str) -> str:
+    """Slurm's reason for a limit on the TRES `name`, of a "QOS" or "Assoc", in a `place` such as ``Max{}PerJob``.
 
-
-def _max_word(name: str, per: str) -> str:
-    if name in TRES_WORDS:
-        return TRES_WORDS[name][1].format(per)
-    return ("License" if name.startswith("license/") else "GRES" if name.startswith("gres/") else "Unknown") + per
+    They follow no rule; this is how a 24.11 names them.
+    """
+    word = _TRES_WORDS.get(name.partition("/")[0], "Unknown")
+    if place == "Min{}" and name == "cpu":
+        return f"{owner}MinCpuNotSatisfied"
+    if name == "cpu" and place in ("Grp{}Minutes", "Grp{}RunMinutes"):
+        word = "CPU"
+    elif name == "mem" and (owner == "Assoc" or place == "Grp{}"):
+        word = "Mem"
+    if place.endswith("PerAccount") or "RunMinsPer" in place:
+        owner = ""
+    return owner + place.format(word) + ("Limit" if place in _WITH_LIMIT.get(name, ()) else "")
 
 
 def enforced(state: State) -> bool:
     """Are limits to be looked at (AccountingStorageEnforce=limits, qos or safe)?"""
     words = partition_access.words(str(state.conf.AccountingStorageEnforce or "").lower())
     return bool(words & {"limits", "safe", "all", "qos"})
+
+
+def _is_safe(state: State) -> bool:
+    """Do jobs start only where the minutes left are enough for their time limits (AccountingStorageEnforce=safe)?"""
+    words = partition_access.words(str(state.conf.AccountingStorageEnforce or "").lower())
+    return bool(words & {"safe", "all"})
 
 
 #: sacctmgr's names of flags, as they may come from slurmdbd
@@ -275,7 +291,7 @@ def check_submit(state: State, job: Job) -> None:
         _refuse("QOSGrpSubmitJobsLimit")
     found = _first(qos_list, "max_submit_jobs_per_account")
     if found and _slot(_account(found[0], job))["submit"] + number > found[1]:
-        _refuse("QOSMaxSubmitJobPerAccountLimit")
+        _refuse("MaxSubmitJobsPerAccount")
     found = _first(qos_list, "max_submit_jobs_per_user")
     if found and _slot(_user(found[0], job))["submit"] + number > found[1]:
         _refuse("QOSMaxSubmitJobPerUserLimit")
@@ -295,7 +311,7 @@ def check_submit(state: State, job: Job) -> None:
     for qos in qos_list:
         if "DENY_LIMIT" in flags_of(qos):
             reason = per_job_reason(job, [qos], job._tres_request)
-            reason = reason or _beyond_group(job, [qos])
+            reason = reason or _beyond_group(state, job, [qos])
             if reason:
                 _refuse(reason)
 
@@ -318,22 +334,25 @@ def _inherited_tres(state: State, assoc: Association, field: str) -> dict[str, i
     return found
 
 
-def _beyond_group(job: Job, qos_list: list[Qos]) -> str:
+def _beyond_group(state: State, job: Job, qos_list: list[Qos]) -> str:
     """The group limits that the job alone would break."""
     wanted = job._tres_request
     for _, name, value in _tres_limits(qos_list, "grp_tres"):
         if wanted.get(name, 0) > value:
-            return "QOSGrp" + _grp_word(name)
+            return reason_name("QOS", "Grp{}", name)
+    for _, name, value in _tres_limits(qos_list, "grp_tres_mins") if _is_safe(state) else ():
+        if _run_minutes(job, wanted, name) > value:
+            return reason_name("QOS", "Grp{}Minutes", name)
     for _, name, value in _tres_limits(qos_list, "grp_tres_run_mins"):
         if _run_minutes(job, wanted, name) > value:
-            return "QOSGrp" + _run_word(name, "Memory")
+            return reason_name("QOS", "Grp{}RunMinutes", name)
     for _, name, value in _tres_limits(qos_list, "max_tres_per_user"):
         if wanted.get(name, 0) > value:
-            return "QOSMax" + _max_word(name, "PerUser")
+            return reason_name("QOS", "Max{}PerUser", name)
     for by, per in _PER:
         for _, name, value in _tres_limits(qos_list, f"max_tres_run_mins_{by}"):
             if _run_minutes(job, wanted, name) > value:
-                return _max_run_word(name, per)
+                return reason_name("QOS", "Max{}RunMins" + per, name)
     return ""
 
 
@@ -344,14 +363,14 @@ def per_job_reason(job: Job, qos_list: list[Qos], wanted: dict[str, int]) -> str
     """The QOS limits that concern one job alone."""
     for _, name, value in _tres_limits(qos_list, "max_tres_per_job"):
         if wanted.get(name, 0) > value:
-            return "QOSMax" + _max_word(name, "PerJob")
+            return reason_name("QOS", "Max{}PerJob", name)
     nodes = max(1, wanted.get("node", 1))
     for _, name, value in _tres_limits(qos_list, "max_tres_per_node"):
-        if -(-wanted.get(name, 0) // nodes) > value:
-            return "QOSMax" + (name.capitalize() if name == "cpu" else _max_word(name, "")) + "PerNode"
+        if not name.startswith("license/") and -(-wanted.get(name, 0) // nodes) > value:
+            return reason_name("QOS", "Max{}PerNode", name)
     for _, name, value in _tres_limits(qos_list, "min_tres_per_job"):
         if wanted.get(name, 0) < value:
-            return "QOSMinCpuNotSatisfied" if name == "cpu" else "QOSMinMemory" if name == "mem" else "QOSMinGRES"
+            return reason_name("QOS", "Min{}", name)
     found = _first(qos_list, "max_wall_duration_per_job")
     limit = job.time_minimum or job.time_limit
     if found and limit is not None and limit > found[1] and job._time_limit_set:
@@ -359,7 +378,7 @@ def per_job_reason(job: Job, qos_list: list[Qos], wanted: dict[str, int]) -> str
     minutes = limit if limit is not None and limit != INFINITE else 0
     for _, name, value in _tres_limits(qos_list, "max_tres_mins_per_job"):
         if wanted.get(name, 0) * minutes > value:
-            return "QOSMax" + ("CpuMinutesPerJobLimit" if name == "cpu" else _max_word(name, "MinutesPerJob"))
+            return reason_name("QOS", "Max{}MinutesPerJob", name)
     return ""
 
 
@@ -370,7 +389,20 @@ def check_start(state: State, job: Job, partition: Partition, wanted: dict[str, 
     wanted = wanted if wanted is not None else job._tres_request
     qos_list = _qos_list(state, job, partition)
     assoc = state.assocs.assocs.get(job.association_id)
-    return _qos_reason(job, qos_list, wanted) or (_assoc_reason(state, job, assoc, wanted) if assoc else "")
+    if assoc is not None and _below_threshold(assoc, qos_list):
+        return "QOSUsageThreshold"
+    return _qos_reason(state, job, qos_list, wanted) or (_assoc_reason(state, job, assoc, wanted) if assoc else "")
+
+
+def _below_threshold(assoc: Association, qos_list: list[Qos]) -> bool:
+    """Has the association used so much that a QOS (EnforceUsageThreshold, UsageThreshold) runs nothing for it?"""
+    share = assoc._usage.get("fairshare")
+    return share is not None and any(
+        qos.usage_threshold is not None
+        and "ENFORCE_USAGE_THRESHOLD" in flags_of(qos)
+        and 0 <= share < qos.usage_threshold
+        for qos in qos_list
+    )
 
 
 def _spent(usage: dict[str, Any], name: str) -> float:
@@ -378,15 +410,14 @@ def _spent(usage: dict[str, Any], name: str) -> float:
     return float(usage.get("spent", {}).get(name, 0.0)) / 60
 
 
-def _minutes(job: Job) -> int:
-    limit = job.time_minimum or job.time_limit
-    return limit if limit is not None and limit != INFINITE else 0
-
-
-def _minutes_word(name: str) -> str:
-    if name == "cpu":
-        return "CPUMinutesLimit"
-    return _grp_word(name).removesuffix("Limit") + "Minutes"
+def _beyond_minutes(
+    state: State, job: Job, usage: dict[str, Any], wanted: dict[str, int], name: str, limit: int
+) -> bool:
+    """Would the job break a limit on the TRES minutes used in all (GrpTRESMins)? Running jobs count as if they went on
+    to their ends where limits are safe; elsewhere jobs start until all is used up."""
+    if not _is_safe(state):
+        return bool(limit) and _spent(usage, name) >= limit
+    return _spent(usage, name) + _left_minutes(usage, name) + _run_minutes(job, wanted, name) > limit
 
 
 #: fields of QOS limits by whom they concern, and how the reasons name that
@@ -402,20 +433,6 @@ def _left_minutes(usage: dict[str, Any], name: str) -> float:
     return float((usage.get("run_secs") or {}).get(name, 0)) / 60
 
 
-def _run_word(name: str, memory: str) -> str:
-    """The end of a reason about a group's TRES minutes of running jobs. `memory`: Slurm's word differs by kind."""
-    if name == "cpu":
-        return "CPURunMinutesLimit"
-    if name == "mem":
-        return memory + "RunMinutes"
-    return _grp_word(name).removesuffix("Limit") + "RunMinutes"
-
-
-def _max_run_word(name: str, per: str) -> str:
-    kind = {"cpu": "Cpu", "mem": "Memory"}.get(name) or _grp_word(name).removesuffix("Limit")
-    return f"Max{kind}RunMins{per}"
-
-
 def most_minutes(state: State, job: Job, partition: Partition | None) -> int | None:
     """The longest time limit that QOS and associations allow the job; what one without a limit of its own gets."""
     if not enforced(state):
@@ -429,7 +446,7 @@ def most_minutes(state: State, job: Job, partition: Partition | None) -> int | N
     return min(allowed, default=None)
 
 
-def _qos_reason(job: Job, qos_list: list[Qos], wanted: dict[str, int]) -> str:
+def _qos_reason(state: State, job: Job, qos_list: list[Qos], wanted: dict[str, int]) -> str:
     if not qos_list:
         return ""
     found = _first(qos_list, "grp_jobs")
@@ -437,7 +454,7 @@ def _qos_reason(job: Job, qos_list: list[Qos], wanted: dict[str, int]) -> str:
         return "QOSGrpJobsLimit"
     found = _first(qos_list, "max_jobs_per_account")
     if found and _slot(_account(found[0], job))["jobs"] >= found[1]:
-        return "QOSMaxJobsPerAccountLimit"
+        return "MaxJobsPerAccount"
     found = _first(qos_list, "max_jobs_per_user")
     if found and _slot(_user(found[0], job))["jobs"] >= found[1]:
         return "QOSMaxJobsPerUserLimit"
@@ -446,40 +463,43 @@ def _qos_reason(job: Job, qos_list: list[Qos], wanted: dict[str, int]) -> str:
         return reason
     for qos, name, value in _tres_limits(qos_list, "grp_tres"):
         if _slot(qos._usage)["tres"].get(name, 0) + wanted.get(name, 0) > value:
-            return "QOSGrp" + _grp_word(name)
+            return reason_name("QOS", "Grp{}", name)
     found = _first(qos_list, "grp_wall")
     if found and found[0]._usage.get("wall", 0.0) >= found[1] * 60:
         return "QOSGrpWallLimit"
     for qos, name, value in _tres_limits(qos_list, "grp_tres_mins"):
-        if _spent(qos._usage, name) + wanted.get(name, 0) * _minutes(job) > value:
-            return "QOSGrp" + _minutes_word(name)
+        if _beyond_minutes(state, job, qos._usage, wanted, name, value):
+            return reason_name("QOS", "Grp{}Minutes", name)
     for qos, name, value in _tres_limits(qos_list, "grp_tres_run_mins"):
         if _left_minutes(qos._usage, name) + _run_minutes(job, wanted, name) > value:
-            return "QOSGrp" + _run_word(name, "Memory")
+            return reason_name("QOS", "Grp{}RunMinutes", name)
     for qos, name, value in _tres_limits(qos_list, "max_tres_per_account"):
         if _slot(_account(qos, job))["tres"].get(name, 0) + wanted.get(name, 0) > value:
-            return "QOSMax" + _max_word(name, "PerAccount")
+            return reason_name("QOS", "Max{}PerAccount", name)
     for qos, name, value in _tres_limits(qos_list, "max_tres_per_user"):
         if _slot(_user(qos, job))["tres"].get(name, 0) + wanted.get(name, 0) > value:
-            return "QOSMax" + _max_word(name, "PerUser")
+            return reason_name("QOS", "Max{}PerUser", name)
     for (by, per), slot_of in zip(_PER, (_account, _user), strict=True):
         for qos, name, value in _tres_limits(qos_list, f"max_tres_run_mins_{by}"):
             if _left_minutes(slot_of(qos, job), name) + _run_minutes(job, wanted, name) > value:
-                return _max_run_word(name, per)
+                return reason_name("QOS", "Max{}RunMins" + per, name)
     return ""
 
 
 def _assoc_reason(state: State, job: Job, assoc: Association, wanted: dict[str, int]) -> str:
+    qos = state.assocs.qos.get(job.qos)
+    # a QOS's LimitFactor widens GrpTRES and MaxTRESPerJob of associations, no other limit
+    factor = max(0.0, qos.limit_factor or 0.0) or 1.0 if qos is not None else 1.0
     limit = _inherited(state, assoc, "max_jobs")
     if limit is not None and _slot(assoc._usage)["jobs"] >= limit:
         return "AssocMaxJobsLimit"
     for name, value in _inherited_tres(state, assoc, "max_tres_per_job").items():
-        if wanted.get(name, 0) > value:
-            return "AssocMax" + _max_word(name, "PerJob")
+        if wanted.get(name, 0) > value * factor:
+            return reason_name("Assoc", "Max{}PerJob", name)
     nodes = max(1, wanted.get("node", 1))
     for name, value in _inherited_tres(state, assoc, "max_tres_per_node").items():
-        if -(-wanted.get(name, 0) // nodes) > value:
-            return "AssocMax" + _max_word(name, "PerNode")
+        if not name.startswith("license/") and -(-wanted.get(name, 0) // nodes) > value:
+            return reason_name("Assoc", "Max{}PerNode", name)
     minutes = job.time_minimum or job.time_limit
     wall = _inherited(state, assoc, "max_wall_duration_per_job")
     if wall is not None and minutes is not None and minutes > wall and job._time_limit_set:
@@ -487,20 +507,20 @@ def _assoc_reason(state: State, job: Job, assoc: Association, wanted: dict[str, 
     if minutes is not None and minutes != INFINITE:
         for name, value in _inherited_tres(state, assoc, "max_tres_mins_per_job").items():
             if wanted.get(name, 0) * minutes > value:
-                return "AssocMax" + ("CpuMinutesPerJobLimit" if name == "cpu" else _max_word(name, "MinutesPerJob"))
+                return reason_name("Assoc", "Max{}MinutesPerJob", name)
     for one in state.assocs.chain(assoc):
         usage = _slot(one._usage)
         if one.grp_jobs is not None and usage["jobs"] >= one.grp_jobs:
             return "AssocGrpJobsLimit"
         for name, value in one.limit("grp_tres").items():
-            if value >= 0 and usage["tres"].get(name, 0) + wanted.get(name, 0) > value:
-                return "AssocGrp" + _grp_word(name)
+            if value >= 0 and usage["tres"].get(name, 0) + wanted.get(name, 0) > value * factor:
+                return reason_name("Assoc", "Grp{}", name)
         if one.grp_wall is not None and one.grp_wall != INFINITE and usage.get("wall", 0.0) >= one.grp_wall * 60:
             return "AssocGrpWallLimit"
         for name, value in one.limit("grp_tres_mins").items():
-            if value >= 0 and _spent(usage, name) + wanted.get(name, 0) * _minutes(job) > value:
-                return "AssocGrp" + _minutes_word(name)
+            if value >= 0 and _beyond_minutes(state, job, usage, wanted, name, value):
+                return reason_name("Assoc", "Grp{}Minutes", name)
         for name, value in one.limit("grp_tres_run_mins").items():
             if value >= 0 and _left_minutes(usage, name) + _run_minutes(job, wanted, name) > value:
-                return "AssocGrp" + _run_word(name, "Mem")
+                return reason_name("Assoc", "Grp{}RunMinutes", name)
     return ""

@@ -296,7 +296,7 @@ def _flag(job: Job, flag: str, wanted: bool) -> None:
 
 def counts_jobs(reason: str) -> bool:
     """Is it a limit on the number of jobs, which is looked at before nodes are?"""
-    return reason.endswith(("JobsLimit", "JobsPerUserLimit", "JobsPerAccountLimit"))
+    return reason.endswith(("JobsLimit", "JobsPerUserLimit", "JobsPerAccount"))
 
 
 def set_reason(state: State, job: Job, reason: str, description: str = "") -> None:
