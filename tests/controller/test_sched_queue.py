@@ -557,6 +557,21 @@ def test_limits_on_what_was_used_up(golden: State, monkeypatch: pytest.MonkeyPat
     assert late.state_reason == "AssocGrpCPUMinutesLimit"
 
 
+def test_the_minutes_of_a_job_without_time_limit_have_no_end(golden: State) -> None:
+    for holder, reason in (
+        (golden.assocs.qos["normal"], "QOSMaxCpuMinutesPerJobLimit"),
+        (golden.assocs.assocs[10], "AssocMaxCpuMinutesPerJobLimit"),
+    ):
+        holder._parsed.clear()
+        holder.max_tres_mins_per_job = "cpu=100"
+        job = world.submit(golden, "-t unlimited --mem=10 --wrap true", "bob")
+        assert world.run(golden) == []
+        assert job.state_reason == reason
+        holder._parsed.clear()
+        holder.max_tres_mins_per_job = ""
+        world.end(golden, job)
+
+
 def test_a_limit_factor_widens_an_associations_tres(golden: State) -> None:
     bob, qos = golden.assocs.assocs[10], golden.assocs.qos["normal"]
     bob._parsed.clear()

@@ -375,9 +375,8 @@ def per_job_reason(job: Job, qos_list: list[Qos], wanted: dict[str, int]) -> str
     limit = job.time_minimum or job.time_limit
     if found and limit is not None and limit > found[1] and job._time_limit_set:
         return "QOSMaxWallDurationPerJobLimit"
-    minutes = limit if limit is not None and limit != INFINITE else 0
     for _, name, value in _tres_limits(qos_list, "max_tres_mins_per_job"):
-        if wanted.get(name, 0) * minutes > value:
+        if _run_minutes(job, wanted, name) > value:
             return reason_name("QOS", "Max{}MinutesPerJob", name)
     return ""
 
@@ -504,10 +503,9 @@ def _assoc_reason(state: State, job: Job, assoc: Association, wanted: dict[str, 
     wall = _inherited(state, assoc, "max_wall_duration_per_job")
     if wall is not None and minutes is not None and minutes > wall and job._time_limit_set:
         return "AssocMaxWallDurationPerJobLimit"
-    if minutes is not None and minutes != INFINITE:
-        for name, value in _inherited_tres(state, assoc, "max_tres_mins_per_job").items():
-            if wanted.get(name, 0) * minutes > value:
-                return reason_name("Assoc", "Max{}MinutesPerJob", name)
+    for name, value in _inherited_tres(state, assoc, "max_tres_mins_per_job").items():
+        if _run_minutes(job, wanted, name) > value:
+            return reason_name("Assoc", "Max{}MinutesPerJob", name)
     for one in state.assocs.chain(assoc):
         usage = _slot(one._usage)
         if one.grp_jobs is not None and usage["jobs"] >= one.grp_jobs:
