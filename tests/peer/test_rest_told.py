@@ -161,16 +161,19 @@ def test_scripts(both: Both) -> None:
         numbers.append(number)
 
     def told(document: dict[str, Any]) -> Any:
-        return [one["script"] for one in document["jobs"]] if "jobs" in document else None
+        if "jobs" not in document:
+            return None
+        return [(one["script"], [step["step"]["name"] for step in one["steps"]]) for one in document["jobs"]]
 
     for version in VERSIONS:
         for query in (
             "step=N", "show_batch_script&step=N", "show_job_environment&step=N", "show_batch_script",
             "show_batch_script&show_job_environment&step=N", "show_batch_script&show_job_environment",
-            "show_batch_script=true&skip_steps=true&step=N.batch",
+            "show_batch_script=true&skip_steps=true&step=N.batch", "step=N.batch", "step=N.7", "step=N_1", "step=abc",
+            "step=0", "step=", "step=-1", "step=5000000000", "users=nosuchuser",
         ):  # fmt: skip
             found = [
-                both.ask(f"/slurmdb/{version}/jobs/?{query.replace('N', number)}", told)[side]
+                both.ask(f"/slurmdb/{version}/jobs/?{re.sub('N', number, query)}", told)[side]
                 for side, number in enumerate(numbers)
             ]
             assert found[0] == found[1], (version, query)

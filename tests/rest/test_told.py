@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -345,3 +346,46 @@ def test_clusters(told: Rest, version: str) -> None:
     said = 'Ignoring unknown field "update_time" of type string in DATA_PARSER_CLUSTER_CONDITION'
     assert [one["description"] for one in warnings] == ([said] if version < "v0.0.43" else [])
     assert found("update_time=4000000000") == everything
+
+
+# ---- jobs that are named, and words that name nothing
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_steps_that_are_named(told: Rest, number: int, version: str) -> None:
+    """As slurmrestd of 24.11: the job with that step alone."""
+
+    def found(query: str) -> list[list[str]]:
+        document = told("GET", f"/slurmdb/{version}/jobs/?{query}").document
+        return [[step["step"]["name"] for step in job["steps"]] for job in document["jobs"]]
+
+    whole = found(f"step={number}")
+    assert "batch" in whole[0]
+    assert found(f"step={number}.batch") == [["batch"]]
+    assert found(f"step={number}.7") == found(f"step={number}&skip_steps") == [[]]
+    assert found(f"step={number}.7,{number}") == whole
+    document = json.loads(told.site.ok("sacct", "-j", f"{number}.batch", "--json"))
+    assert [[step["step"]["name"] for step in job["steps"]] for job in document["jobs"]] == [["batch"]]
+    (job,) = told("GET", f"/slurmdb/{version}/job/{number}.batch").document["jobs"]
+    assert [step["step"]["name"] for step in job["steps"]] == ["batch"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_names_nothing(told: Rest, number: int, version: str) -> None:
+    """A word that is no job, number or user never means all of them."""
+    refused = (9000, "op_handler_jobs")
+    for word in ("abc", "0", "", "-1", "5000000000", "1.x", "1_x", "1_[1-2]", "1,abc"):
+        answer = told("GET", f"/slurmdb/{version}/jobs/?step={word}")
+        assert (answer.status, answer.errors) == (422, [refused]), word
+    for word in ("abc", "0", "5000000000"):
+        answer = told("GET", f"/slurmdb/{version}/job/{word}")
+        assert (answer.status, answer.errors) == (422, [(9000, "op_handler_job")]), word
+    answer = told("GET", f"/slurmdb/{version}/jobs/?users=nosuchuser")
+    assert (answer.status, answer.errors) == (422, [(2166, "#/users[0]/"), refused])
+    assert answer.document["errors"][0]["description"] == "Unable to resolve user: nosuchuser"
+    for query in ("association=abc", "users=99999", "reservation_id=abc"):
+        assert told("GET", f"/slurmdb/{version}/jobs/?step={number}&{query}").document["jobs"] == [], query
+    assert told("GET", f"/slurmdb/{version}/associations/?id=abc").document["associations"] == []
+    assert told("DELETE", f"/slurmdb/{version}/associations/?id=abc").status == 304
+    everybody = told("GET", f"/slurmdb/{version}/users/").document["users"]
+    assert told("GET", f"/slurmdb/{version}/users/?admin_level=Not%20Set").document["users"] == everybody

@@ -57,7 +57,12 @@ async def dump(service: Service, peer: Peer, args: dict[str, Any]) -> AsyncItera
 
 
 _END, _INDEX, _KILLED = (_JOB_FIELDS.index(name) for name in ("end_time", "db_index", "kill_request_user_id"))
-_STEP_END, _STEP_KILLED = (_STEP_FIELDS.index(name) for name in ("end_time", "kill_request_user_id"))
+_IDS = tuple(
+    _JOB_FIELDS.index(name) for name in ("job_id", "array_job_id", "array_task_id", "het_job_id", "het_job_offset")
+)
+_STEP_ID, _STEP_END, _STEP_KILLED = (
+    _STEP_FIELDS.index(name) for name in ("step_id", "end_time", "kill_request_user_id")
+)
 
 
 class Records:
@@ -74,8 +79,24 @@ class Records:
         from . import job_queries
 
         steps = _STEP_FIELDS if self.with_steps else None
+        named = any(len(one) > 3 and one[3] is not None for one in self.where.get("jobs") or ())
         for part in job_queries.rows(connection, books, self.fields, steps, self.where, now):
-            yield from part
+            yield from map(self._with_named, part) if named and steps else part
+
+    def _with_named(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        """With the steps alone that ``jobs`` names; a job that is named as a whole keeps all of its own."""
+        job, array, task, het, offset = (row[at] for at in _IDS)
+        wanted = set()
+        for number, asked_task, asked_offset, step in self.where["jobs"]:
+            if (
+                (number == job and asked_task is None and asked_offset is None)
+                or (number == array and asked_task in (None, task))
+                or (number == het and asked_offset in (None, offset))
+            ):
+                if step is None:
+                    return row
+                wanted.add(step)
+        return (*row[:-1], tuple(step for step in row[-1] if step[_STEP_ID] in wanted))
 
     def over(self, row: tuple[Any, ...]) -> Any:
         """A key of all that is told of a job that is over, with its steps; None of one that is not."""

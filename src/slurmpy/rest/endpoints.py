@@ -16,6 +16,7 @@ from . import (
     slurmdbd,
     slurmdbd_changes,
     slurmdbd_diag,
+    slurmdbd_jobs,
     util,
 )
 from .call import Call, Reply
@@ -89,6 +90,7 @@ def _util(path: str, operation: str, handler: Handler, answer: str, body: str) -
 
 
 C, D, W, R, J, P = slurmctld, slurmdbd, slurmdbd_changes, reservations, job_requests, partitions
+PAST = slurmdbd_jobs
 Q = conditions
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -202,8 +204,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _dbd("POST", "/config", "post_config", W.post_config, "none", body="openapi_slurmdbd_config_resp"),
     _dbd("GET", "/conf", "get_conf", configuration.get_slurmdbd_conf, "slurmdbd_conf", since="v0.0.45"),
     _dbd("GET", "/config", "get_config", D.get_config, "config"),
-    _dbd("GET", "/job/{job_id}", "get_job", D.get_job, "slurmdb_jobs"),
-    _dbd("GET", "/jobs/", "get_jobs", D.get_jobs, "slurmdb_jobs", query=Q.JOBS),
+    _dbd("GET", "/job/{job_id}", "get_job", PAST.get_job, "slurmdb_jobs"),
+    _dbd("GET", "/jobs/", "get_jobs", PAST.get_jobs, "slurmdb_jobs", query=Q.JOBS),
     _dbd("POST", "/job/{job_id}", "post_job", J.post_job, "jobs_modified", body="job_modify", since="v0.0.44"),
     _dbd(
         "POST", "/jobs/", "post_jobs", J.post_jobs, "jobs_modified", body="openapi_job_modify_req", since="v0.0.44",

@@ -16,6 +16,7 @@ from . import slurmdbd as newer
 from . import slurmdbd_diag
 from .call import Call, Reply
 from .flat import answer, empty, number_of, parser_error, told
+from .slurmdbd_jobs import job_id
 
 Where = dict[str, Any]
 
@@ -270,7 +271,7 @@ def _jobs_where(call: Call) -> Where:
     if asked.get("association"):
         where["associations"] = tuple(int(word) if word.isdecimal() else 0 for word in asked["association"].split(","))
     if asked.get("step"):
-        chosen = [newer._job_id(word.partition(".")[0]) for word in asked["step"].split(",")]
+        chosen = [job_id(word.partition(".")[0]) for word in asked["step"].split(",")]
         if None in chosen:
             raise _bad(call, "Unable to parse CSV list", "step")
         where["jobs"] = tuple(chosen)
@@ -303,7 +304,7 @@ async def get_jobs(call: Call) -> Reply:
 
 async def get_job(call: Call) -> Reply:
     """22.05 ends itself when that is no number; here it finds nothing."""
-    chosen = newer._job_id(call.path["job_id"])
+    chosen = job_id(call.path["job_id"])
     if chosen is None:
         nothing(call, "slurmdb_jobs_get")
         return answer(call, "slurmdb_jobs", jobs=())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from slurmpy.core import hostlist
@@ -12,7 +11,7 @@ from slurmpy.core.records import accounting as records
 from slurmpy.data_parser import tres
 
 from . import slurmdbd_usage
-from .call import Call, Refused, Reply
+from .call import Call, Reply
 
 Where = dict[str, Any]
 
@@ -121,7 +120,7 @@ async def _clusters(call: Call, where: Where) -> list[Any]:
     return await _simple(call, "clusters", records.Cluster, where)
 
 
-def _listed(call: Call, kind: str, found: list[Any], function: str, source: str, empty: str = "") -> Reply:
+def listed(call: Call, kind: str, found: list[Any], function: str, source: str, empty: str = "") -> Reply:
     """The list; a warning when it is empty, as the daemon's own library gives it."""
     if not found:
         call.warn(f"{call.function(function)} found nothing", source)
@@ -156,7 +155,7 @@ async def get_accounts(call: Call) -> Reply:
         found = [one for one in found if coordinated is None or ("UsersAreCoords" in one.flags) is coordinated]
     except SlurmError as error:
         return failed(call, error, "slurmdb_accounts_get", "_dump_accounts")
-    return _listed(call, "accounts", found, "slurmdb_accounts_get", "_dump_accounts")
+    return listed(call, "accounts", found, "slurmdb_accounts_get", "_dump_accounts")
 
 
 async def get_account(call: Call) -> Reply:
@@ -170,7 +169,7 @@ async def get_account(call: Call) -> Reply:
         )
     except SlurmError as error:
         return failed(call, error, "slurmdb_accounts_get", "_dump_accounts")
-    return _listed(call, "accounts", found, "slurmdb_accounts_get", "_dump_accounts")
+    return listed(call, "accounts", found, "slurmdb_accounts_get", "_dump_accounts")
 
 
 async def get_users(call: Call) -> Reply:
@@ -178,7 +177,7 @@ async def get_users(call: Call) -> Reply:
     where = deleted_too(asked)
     if asked.get("default_account"):
         where["default_accounts"] = tuple(asked["default_account"])
-    if asked.get("admin_level"):
+    if asked.get("admin_level") not in (None, "", "Not Set"):
         where["admin_levels"] = (asked["admin_level"],)
     try:
         keys = asked.get("default_wckey")
@@ -192,7 +191,7 @@ async def get_users(call: Call) -> Reply:
     if asked.get("without_defaults"):
         for one in found:
             one.default_account = one.default_wckey = ""
-    return _listed(call, "users", found, "slurmdb_users_get", "_dump_users")
+    return listed(call, "users", found, "slurmdb_users_get", "_dump_users")
 
 
 async def get_user(call: Call) -> Reply:
@@ -202,7 +201,7 @@ async def get_user(call: Call) -> Reply:
         found = await _users(call, where, *(bool(asked.get(f"with_{name}")) for name in ("assocs", "coords", "wckeys")))
     except SlurmError as error:
         return failed(call, error, "slurmdb_users_get", "_dump_users")
-    return _listed(call, "users", found, "slurmdb_users_get", "_dump_users")
+    return listed(call, "users", found, "slurmdb_users_get", "_dump_users")
 
 
 # ---- associations, QOS, clusters, WCKeys, TRES, instances
@@ -213,10 +212,15 @@ _ASSOC_WORDS = {
 }  # fmt: skip
 
 
+def numbers(words: Iterable[str]) -> tuple[int, ...]:
+    """Ids as they are asked for; -1, which nothing has, for a word that is none."""
+    return tuple(int(word) if word.isdecimal() else -1 for word in words)
+
+
 def assoc_where(asked: dict[str, Any]) -> Where:
     where: Where = {theirs: tuple(asked[name]) for name, theirs in _ASSOC_WORDS.items() if asked.get(name)}
     if asked.get("id"):
-        where["ids"] = tuple(int(word) for word in asked["id"] if word.isdecimal())
+        where["ids"] = numbers(asked["id"])
     if asked.get("Filter to only defaults"):
         where["only_defaults"] = True
     if asked.get("Exclude limits from parents") or asked.get("Exclude parent id/name"):
@@ -243,7 +247,7 @@ async def get_associations(call: Call) -> Reply:
         found = await _found_associations(call)
     except SlurmError as error:
         return failed(call, error, "slurmdb_associations_get", "_dump_assoc_cond")
-    return _listed(call, "associations", found, "slurmdb_associations_get", "_dump_assoc_cond")
+    return listed(call, "associations", found, "slurmdb_associations_get", "_dump_assoc_cond")
 
 
 async def get_association(call: Call) -> Reply:
@@ -259,7 +263,7 @@ async def get_association(call: Call) -> Reply:
             "_dump_assoc_cond",
         )
         return call.records("associations", ())
-    return _listed(call, "associations", found, "slurmdb_associations_get", "_dump_assoc_cond")
+    return listed(call, "associations", found, "slurmdb_associations_get", "_dump_assoc_cond")
 
 
 AMBIGUOUS = "Request matched more than one object to query. Request is limited to query of a single matching object."
@@ -291,7 +295,7 @@ async def _qos(call: Call, where: Where, modes: str = "") -> Reply:
             found = [one for one in found if wanted & set(one.preempt_mode.lower().split(","))]
     except SlurmError as error:
         return failed(call, error, "slurmdb_qos_get", "_op_handler_qos")
-    return _listed(call, "qos", found, "slurmdb_qos_get", "_op_handler_qos")
+    return listed(call, "qos", found, "slurmdb_qos_get", "_op_handler_qos")
 
 
 async def get_clusters(call: Call) -> Reply:
@@ -300,7 +304,7 @@ async def get_clusters(call: Call) -> Reply:
         found = [one for one in await _clusters(call, deleted_too(asked)) if _is_such(one, asked)]
     except SlurmError as error:
         return failed(call, error, "slurmdb_clusters_get", "_dump_clusters")
-    return _listed(call, "clusters", found, "slurmdb_clusters_get", "_dump_clusters")
+    return listed(call, "clusters", found, "slurmdb_clusters_get", "_dump_clusters")
 
 
 async def get_cluster(call: Call) -> Reply:
@@ -310,7 +314,7 @@ async def get_cluster(call: Call) -> Reply:
         found = [one for one in found if _is_such(one, asked)]
     except SlurmError as error:
         return failed(call, error, "slurmdb_clusters_get", "_dump_clusters")
-    return _listed(call, "clusters", found, "slurmdb_clusters_get", "_dump_clusters")
+    return listed(call, "clusters", found, "slurmdb_clusters_get", "_dump_clusters")
 
 
 def _is_such(one: records.Cluster, asked: dict[str, Any]) -> bool:
@@ -332,7 +336,7 @@ async def get_wckeys(call: Call) -> Reply:
         if asked.get(name):
             where[theirs] = tuple(asked[name])
     if asked.get("id"):
-        where["ids"] = tuple(int(word) for word in asked["id"] if word.isdecimal()) or (-1,)
+        where["ids"] = numbers(asked["id"])
     return await _wckeys(call, where, asked)
 
 
@@ -358,7 +362,7 @@ async def _wckeys(call: Call, where: Where, asked: Where | None = None) -> Reply
         await slurmdbd_usage.of_wckeys(call, found, asked)
     except SlurmError as error:
         return failed(call, error, "slurmdb_wckeys_get", "_dump_wckeys")
-    return _listed(call, "wckeys", found, "slurmdb_wckeys_get", "_dump_wckeys")
+    return listed(call, "wckeys", found, "slurmdb_wckeys_get", "_dump_wckeys")
 
 
 async def get_tres(call: Call) -> Reply:
@@ -366,7 +370,7 @@ async def get_tres(call: Call) -> Reply:
         found = await _tres(call)
     except SlurmError as error:
         return failed(call, error, "slurmdb_tres_get", "_dump_tres")
-    return _listed(call, "tres", found, "slurmdb_tres_get", "_dump_tres")
+    return listed(call, "tres", found, "slurmdb_tres_get", "_dump_tres")
 
 
 async def post_tres(call: Call) -> Reply:
@@ -377,11 +381,18 @@ async def post_tres(call: Call) -> Reply:
 async def get_instances(call: Call) -> Reply:
     asked = call.query()
     try:
-        nodes = frozenset(_expanded(asked.get("node_list", "")))
+        nodes = frozenset(expanded(asked.get("node_list", "")))
         found = [one for one in await _simple(call, "instances", records.Instance) if _is_wanted(one, asked, nodes)]
     except SlurmError as error:
         return failed(call, error, "slurmdb_instances_get", "_dump_instance_cond")
-    return _listed(call, "instances", found, "slurmdb_instances_get", "_dump_instance_cond", "none")
+    return listed(call, "instances", found, "slurmdb_instances_get", "_dump_instance_cond", "none")
+
+
+def expanded(nodes: str) -> list[str]:
+    try:
+        return hostlist.expand(nodes) if nodes else []
+    except hostlist.HostlistError:
+        return [nodes]
 
 
 def _is_wanted(one: records.Instance, asked: dict[str, Any], nodes: frozenset[str]) -> bool:
@@ -421,172 +432,3 @@ _CONFIG: tuple[tuple[str, str, Callable[[Call], Awaitable[list[Any]]]], ...] = (
     ("associations", "slurmdb_associations_get", lambda call: _simple(call, "associations", records.Association)),
     ("instances", "slurmdb_instances_get", lambda call: _simple(call, "instances", records.Instance)),
 )
-
-
-# ---- jobs
-
-_JOB_WORDS = {
-    "account": "accounts", "cluster": "clusters", "constraints": "constraints", "job_name": "names",
-    "partition": "partitions", "qos": "qos", "reason": "reasons", "reservation": "reservations", "wckey": "wckeys",
-}  # fmt: skip
-
-
-#: filter by how a job was started -> the flag that it has then
-_JOB_FLAGS = {
-    "scheduled_on_submit": "STARTED_ON_SUBMIT",
-    "scheduled_by_main": "STARTED_ON_SCHEDULE",
-    "scheduled_by_backfill": "STARTED_ON_BACKFILL",
-    "job_started": "START_RECEIVED",
-}
-_JOB_RANGES = {"cpus": "cpus", "nodes": "node_counts", "timelimit": "time_limits"}
-#: what slurmdbd does not know of a job
-_UNKNOWN_FILTERS = ("job_altered",)
-
-
-def _job_id(text: str) -> tuple[int, int | None, int | None] | None:
-    number, _, task = text.partition("_")
-    number, _, offset = number.partition("+")
-    if not number.isdecimal() or (task and not task.isdecimal()) or (offset and not offset.isdecimal()):
-        return None
-    return int(number), int(task) if task else None, int(offset) if offset else None
-
-
-async def get_job(call: Call) -> Reply:
-    chosen = _job_id(call.path["job_id"])
-    if chosen is None:
-        call.refuse("Rejecting request. Failure parsing parameters", "op_handler_job")
-    return await _jobs(call, {"jobs": (chosen,)})
-
-
-async def get_jobs(call: Call) -> Reply:
-    asked = call.query("op_handler_jobs", "query parameters")
-    for name in _UNKNOWN_FILTERS:
-        if asked.get(name):
-            call.refuse(f'Filter "{name}" is not supported', "op_handler_jobs")
-    where: Where = {theirs: tuple(asked[name]) for name, theirs in _JOB_WORDS.items() if asked.get(name)}
-    if asked.get("users"):
-        where["users"] = tuple(_ids(asked["users"], "pwd"))
-    if asked.get("groups"):
-        where["groups"] = tuple(_ids(asked["groups"], "grp"))
-    if asked.get("whole_hetjob") or asked.get("disable_whole_hetjob"):
-        where["whole_hetjob"] = bool(asked.get("whole_hetjob"))
-    if asked.get("association"):
-        where["associations"] = tuple(int(word) for word in asked["association"] if word.isdecimal())
-    if asked.get("step"):
-        chosen = [_job_id(word.partition(".")[0]) for word in asked["step"]]
-        where["jobs"] = tuple(one for one in chosen if one is not None)
-    if asked.get("state"):
-        where["states"] = tuple(asked["state"])
-    now = int(time.time())
-    if asked.get("start_time"):
-        where["start"] = asked["start_time"]
-    elif "jobs" not in where:
-        where["start"] = now - now % 86400  # as sacct: since midnight
-    if asked.get("end_time"):
-        where["end"] = asked["end_time"]
-    elif asked.get("state"):
-        where["end"] = where.get("start", now)  # as with sacct, a state is that of one moment unless an end is given
-    elif "jobs" not in where:
-        where["end"] = now + 1  # what may not start before another day is not told of
-    if asked.get("skip_steps"):
-        where["allocations"] = True
-    if asked.get("show_duplicates"):
-        where["duplicates"] = True
-    flags = tuple(flag for word, flag in _JOB_FLAGS.items() if asked.get(word))
-    if flags:
-        where["flags"] = flags
-    for name, theirs in _JOB_RANGES.items():
-        low, high = asked.get(f"{name}_min"), asked.get(f"{name}_max")
-        if low is not None or high is not None:
-            where[theirs] = (low, high)
-    try:
-        where = await _narrowed(call, asked, where)
-    except hostlist.HostlistError:
-        call.refuse(f"Unable to read the host list {asked['node']}", "op_handler_jobs")
-    except SlurmError as error:
-        return failed(call, error, "slurmdb_jobs_get", "_dump_jobs", "slurmdb_jobs")
-    return await _jobs(call, where, _files(call, asked, where))
-
-
-def _files(call: Call, asked: Where, where: Where) -> str:
-    """What is told of the jobs' files: "script", "environment" or nothing. As with sacct, jobs are to be named for it
-    (else none is found), and it is one of the two."""
-    script, environment = asked.get("show_batch_script"), asked.get("show_job_environment")
-    if not script and not environment:
-        return ""
-    if "jobs" not in where:
-        where["db_indexes"] = (-1,)
-    elif script and environment:
-        call.error(
-            _BOTH_FILES, f"Unknown error {_BOTH_FILES}", f"{call.function('slurmdb_jobs_get')} failed", "_dump_jobs"
-        )
-        raise Refused
-    return "script" if script else "environment"
-
-
-#: what slurmdbd answers then; the release has no text for it
-_BOTH_FILES = 1054
-
-
-async def _narrowed(call: Call, asked: dict[str, Any], where: Where) -> Where:
-    """With the jobs by their numbers in the database, where something is asked of them that SQL cannot tell."""
-    node, code = asked.get("node"), asked.get("exit_code")
-    reserved = [int(word) for word in asked.get("reservation_id", ()) if word.isdecimal()]
-    since, until = asked.get("submit_time", 0), 0
-    if asked.get("usage_time_as_submit_time"):
-        since, until = where.get("start", 0), where.get("end", 0)
-    if not node and code is None and not asked.get("reservation_id") and not since and not until:
-        return where
-    if since or until:
-        where = {name: value for name, value in where.items() if name not in ("start", "end")}
-    wanted = frozenset(hostlist.expand(node)) if node else frozenset()
-    args = {"what": "jobs", "fields": _NARROWING, "where": where}
-    found = []
-    async for part in call.slurmdbd.stream("query", args):
-        for index, nodes, status, reservation, submitted in part.get("rows", ()):
-            if (
-                (not asked.get("reservation_id") or reservation in reserved)
-                and (not wanted or not wanted.isdisjoint(_expanded(nodes)))
-                and (code is None or (status is not None and status & 0x7F == 0 and status >> 8 == code))
-                and submitted >= since
-                and (not until or submitted <= until)
-            ):
-                found.append(index)
-    return {**where, "db_indexes": tuple(found) or (-1,)}
-
-
-_NARROWING = ("db_index", "nodes", "exit_code", "reservation_id", "submit_time")
-
-
-def _expanded(nodes: str) -> list[str]:
-    try:
-        return hostlist.expand(nodes) if nodes else []
-    except hostlist.HostlistError:
-        return [nodes]
-
-
-def _ids(names: tuple[str, ...], database: str) -> list[int]:
-    """Numbers of users ("pwd") or groups ("grp"); -1, which nothing has, for those that the system does not know."""
-    import grp
-    import pwd
-
-    found = []
-    for name in names:
-        try:
-            if name.isdecimal():
-                found.append(int(name))
-            else:
-                found.append(pwd.getpwnam(name).pw_uid if database == "pwd" else grp.getgrnam(name).gr_gid)
-        except (KeyError, ValueError):  # a NUL is no part of a name
-            found.append(-1)
-    return found
-
-
-async def _jobs(call: Call, where: Where, files: str = "") -> Reply:
-    try:
-        reply = await call.dump(call.slurmdbd, "jobs", {**where, "order": "job_id"}, files=files)
-    except SlurmError as error:
-        return failed(call, error, "slurmdb_jobs_get", "_dump_jobs", "slurmdb_jobs")
-    if isinstance(reply.content, bytes) and b'"jobs": []' in reply.content[:40]:
-        return _listed(call, "slurmdb_jobs", [], "slurmdb_jobs_get", "_dump_jobs")
-    return reply
