@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from slurmpy.controller import limits
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.states import JobState, NodeState
 
@@ -327,6 +328,21 @@ def test_allocation_waits_and_is_cancelled(tmp_path: Path) -> None:
         with pytest.raises(SlurmError):
             async for _ in c.client.stream("allocate_resources", {"description": {**description, "immediate": 1}}):
                 pass
+
+    run(tmp_path, test)
+
+
+def test_a_job_whose_group_has_used_up_its_minutes_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(c: Cluster) -> None:
+        _hold_all(c)
+        number, other = await c.submit(), await c.submit()
+        await c.until(lambda: len(c.state.running) == 2)
+        monkeypatch.setattr(limits, "used_up", lambda state, job: "GrpWall" if job.job_id == number else "")
+        c.ctl.at("priority", 0, 1)
+        end = await c.finished(number)
+        assert end["state"] == JobState.TIMEOUT
+        assert c.state.jobs[number].state_reason == "TimeLimit"
+        assert c.state.jobs[other].is_running
 
     run(tmp_path, test)
 

@@ -557,6 +557,25 @@ def test_limits_on_what_was_used_up(golden: State, monkeypatch: pytest.MonkeyPat
     assert late.state_reason == "AssocGrpCPUMinutesLimit"
 
 
+def test_what_is_used_up_leaves_running_jobs_no_time(golden: State) -> None:
+    bob, qos = golden.assocs.assocs[10], golden.assocs.qos["normal"]
+    job = world.submit(golden, "-n2 -t 60 --mem=10 --wrap true", "bob")
+    assert world.run(golden) == [job]
+    assert limits.used_up(golden, job) == ""
+    for holder in (bob, qos):
+        holder._usage |= {"wall": 3600.0, "spent": {"cpu": 7200.0}}
+        holder._parsed.clear()
+        holder.grp_tres_mins, holder.grp_wall = "cpu=121,gres/gpu=1", 61
+        assert limits.used_up(golden, job) == ""
+        holder._parsed.clear()
+        holder.grp_tres_mins = "cpu=120"
+        assert limits.used_up(golden, job) == "GrpTRESMins of cpu"
+        holder._parsed.clear()
+        holder.grp_tres_mins, holder.grp_wall = "", 60
+        assert limits.used_up(golden, job) == "GrpWall"
+        holder.grp_wall = None
+
+
 def test_the_minutes_of_a_job_without_time_limit_have_no_end(golden: State) -> None:
     for holder, reason in (
         (golden.assocs.qos["normal"], "QOSMaxCpuMinutesPerJobLimit"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from slurmpy.controller import admin, fairshare, priority, reservation_admin
+from slurmpy.controller import admin, fairshare, jobs, priority, reservation_admin
 from slurmpy.rpc.log import log
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def on_priority(ctl: Controller, _key: Any) -> None:
     state = ctl.state
     priority.recompute(state, state.now)
     save_usage(ctl)
+    jobs.end_used_up(ctl)
     arm_priority(ctl)
     ctl.schedule()
 

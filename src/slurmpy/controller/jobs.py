@@ -260,8 +260,21 @@ def on_limit(ctl: Controller, job_id: int) -> None:
         return
     log.info(f"Time limit exhausted for JobId={job_id}")
     programs.mail(ctl, job, "TIME=100%", ctl.state.now)
+    _time_out(ctl, job)
+
+
+def _time_out(ctl: Controller, job: Job) -> None:
     ctl.events.publish(job, {"event": "timeout", "message": "time limit"})
     ends.tell_to_end(ctl, job, "timeout")
+
+
+def end_used_up(ctl: Controller) -> None:
+    """Ends the running jobs whose association or QOS has used up its minutes."""
+    for job in list(ctl.state.running.values()):
+        limit = limits.used_up(ctl.state, job) if job.is_running and not job.is_completing else ""
+        if limit:
+            log.info(f"JobId={job.job_id} timed out: {limit} is used up")
+            _time_out(ctl, job)
 
 
 def _signal_number(name: str) -> int:

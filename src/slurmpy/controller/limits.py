@@ -419,6 +419,25 @@ def _beyond_minutes(
     return _spent(usage, name) + _left_minutes(usage, name) + _run_minutes(job, wanted, name) > limit
 
 
+def used_up(state: State, job: Job) -> str:
+    """The limit on what may be used in all (GrpTRESMins, GrpWall) that leaves a running job no time, as the log names
+    it; or "". Slurm ends such jobs as if their own time limit were over."""
+    if not enforced(state):
+        return ""
+    assoc = state.assocs.assocs.get(job.association_id)
+    chain = list(state.assocs.chain(assoc)) if assoc is not None else []
+    qos_list = _qos_list(state, job, state.partitions.get(job.partition))
+    walls = [(qos._usage, qos.grp_wall) for qos in qos_list] + [(one._usage, one.grp_wall) for one in chain]
+    if any(wall and wall != INFINITE and usage.get("wall", 0.0) >= wall * 60 for usage, wall in walls):
+        return "GrpWall"
+    minutes = [(qos._usage, name, value) for qos, name, value in _tres_limits(qos_list, "grp_tres_mins")]
+    minutes += [(one._usage, name, value) for one in chain for name, value in one.limit("grp_tres_mins").items()]
+    for usage, name, value in minutes:
+        if value > 0 and job._tres_alloc.get(name) and _spent(usage, name) >= value:
+            return f"GrpTRESMins of {name}"
+    return ""
+
+
 #: fields of QOS limits by whom they concern, and how the reasons name that
 _PER = (("per_account", "PerAccount"), ("per_user", "PerUser"))
 
