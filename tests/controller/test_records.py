@@ -73,6 +73,21 @@ def test_a_running_job_that_is_requeued_ends_as_requeued(run: Callable[..., None
     run(test)
 
 
+def test_the_books_have_why_a_job_waited_unless_it_was_just_not_its_turn(run: Callable[..., None]) -> None:
+    """sacct(1): the last reason that blocked it other than Priority and Resources."""
+
+    async def test(c: Cluster, told: Told) -> None:
+        number = await c.submit(hold=True)
+        job = c.state.jobs[number]
+        for reason in ("QOSMaxJobsPerUserLimit", "Priority", "Resources"):
+            job.state_reason = reason
+            records.job_start(c.ctl, job)
+        last = [item.get("state_reason") for item in of(told, "job_start", number)][-3:]
+        assert last == ["QOSMaxJobsPerUserLimit", None, None]
+
+    run(test)
+
+
 def test_what_never_started_has_no_start_and_no_limit_but_its_own(run: Callable[..., None]) -> None:
     async def test(c: Cluster, told: Told) -> None:
         plain = await c.submit(hold=True)

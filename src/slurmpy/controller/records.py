@@ -54,7 +54,10 @@ def job_start(ctl: Controller, job: Job, **extra: Any) -> None:
     partition = ctl.state.partitions.get(job.partition.partition(",")[0])
     if not job._time_limit_set and (partition is None or partition.default_time is None):
         extra.setdefault("time_limit", None)  # what the partition allows, which is known when it starts
-    ctl.store.add_record(dbd_messages.job_record(job, "job_start", **extra))
+    item = dbd_messages.job_record(job, "job_start", **extra)
+    if item["state_reason"] in ("Priority", "Resources"):
+        del item["state_reason"]  # sacct(1): the last reason that it waited for other than these
+    ctl.store.add_record(item)
 
 
 def job_complete(ctl: Controller, job: Job, **extra: Any) -> None:
