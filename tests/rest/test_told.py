@@ -373,8 +373,8 @@ def test_steps_that_are_named(told: Rest, number: int, version: str) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_names_nothing(told: Rest, number: int, version: str) -> None:
     """A word that is no job, number or user never means all of them."""
-    refused = (9000, "op_handler_jobs")
-    for word in ("abc", "0", "", "-1", "5000000000", "1.x", "1_x", "1_[1-2]", "1,abc"):
+    refused, huge = (9000, "op_handler_jobs"), "9" * 5000
+    for word in ("abc", "0", "", "-1", "5000000000", "1.x", "1_x", "1_[1-2]", "1,abc", "1_99999999999", f"1.{huge}"):
         answer = told("GET", f"/slurmdb/{version}/jobs/?step={word}")
         assert (answer.status, answer.errors) == (422, [refused]), word
     for word in ("abc", "0", "5000000000"):
@@ -383,9 +383,40 @@ def test_what_names_nothing(told: Rest, number: int, version: str) -> None:
     answer = told("GET", f"/slurmdb/{version}/jobs/?users=nosuchuser")
     assert (answer.status, answer.errors) == (422, [(2166, "#/users[0]/"), refused])
     assert answer.document["errors"][0]["description"] == "Unable to resolve user: nosuchuser"
-    for query in ("association=abc", "users=99999", "reservation_id=abc"):
+    words = ("association=abc", f"association={huge}", "users=99999", "reservation_id=abc", f"qos={huge}")
+    for query in (*words, "groups=99999999999999999999"):
         assert told("GET", f"/slurmdb/{version}/jobs/?step={number}&{query}").document["jobs"] == [], query
-    assert told("GET", f"/slurmdb/{version}/associations/?id=abc").document["associations"] == []
+    for kind in ("associations", "qos", "wckeys"):
+        for word in ("abc", huge):
+            assert told("GET", f"/slurmdb/{version}/{kind}/?id={word}").document[kind] == []
+    for path in ("qos", "wckey"):
+        assert told("GET", f"/slurmdb/{version}/{path}/{huge}").status in (200, 404)
     assert told("DELETE", f"/slurmdb/{version}/associations/?id=abc").status == 304
     everybody = told("GET", f"/slurmdb/{version}/users/").document["users"]
     assert told("GET", f"/slurmdb/{version}/users/?admin_level=Not%20Set").document["users"] == everybody
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_qos_by_number_and_by_name(inherited: Rest, version: str) -> None:
+    """Numbers are what slurmrestd of 24.11 knows."""
+    listed = inherited("GET", f"/slurmdb/{version}/qos/").document["qos"]
+    ids = {one["name"]: one["id"] for one in listed}
+
+    def found(query: str) -> list[str]:
+        document = inherited("GET", f"/slurmdb/{version}/associations/?cluster=past&{query}").document
+        return [f"{one['account']} {one['user']}" for one in document["associations"]]
+
+    assert found(f"qos={ids['c']}") == found("qos=c") == ["down nobody"]
+    assert found(f"qos={ids['a']}") == found("qos=a") == ["down "]
+    assert found(f"qos={ids['a']},c") == ["down ", "down nobody"]
+    assert found("qos=99") == found(f"default_qos={ids['c']}") == []
+
+    def jobs(query: str) -> list[int]:
+        document = inherited("GET", f"/slurmdb/{version}/jobs/?step=4711&{query}").document
+        return [one["job_id"] for one in document["jobs"]]
+
+    call = Cluster(slurm_conf.load(inherited.site.conf)).slurmdbd.call
+    items = start_and_end(4711, int(time.time()) - 86400 * 3, account="told", user_name="root", qos="high")
+    call("records", {"cluster": "past", "first_seq": 90, "items": items})
+    assert jobs(f"qos={ids['high']}") == jobs("qos=high") == jobs("show_duplicates&qos=high")[:1] == [4711]
+    assert jobs(f"qos={ids['a']}") == []

@@ -213,8 +213,11 @@ _ASSOC_WORDS = {
 
 
 def numbers(words: Iterable[str]) -> tuple[int, ...]:
-    """Ids as they are asked for; -1, which nothing has, for a word that is none."""
-    return tuple(int(word) if word.isdecimal() else -1 for word in words)
+    """Ids as they are asked for; -1, which nothing has, for a word that is none (they have 32 bits)."""
+    return tuple(int(word) if word.isdecimal() and len(word) <= _DIGITS else -1 for word in words)
+
+
+_DIGITS = 10
 
 
 def assoc_where(asked: dict[str, Any]) -> Where:
@@ -234,10 +237,24 @@ def assoc_where(asked: dict[str, Any]) -> Where:
     return where | deleted_too(asked)
 
 
+async def with_named_qos(call: Call, where: Where) -> Where:
+    """QOS by their names, for a query that has their numbers (24.11 knows those alone) or names. Raises SlurmError."""
+    asked = {word for name in ("qos", "default_qos") for word in where.get(name, ()) if word.isdecimal()}
+    if not asked:
+        return where
+    known = [(row["id"], row["name"]) for row in await rows(call, "qos", {"ids": numbers(asked)})]
+    return where | {
+        name: (*where[name], *(qos for number, qos in known if str(number) in where[name]))
+        for name in ("qos", "default_qos")
+        if name in where
+    }
+
+
 async def _found_associations(call: Call) -> list[Any]:
     asked = call.query()
     await _learn(call)
-    found = await _simple(call, "associations", records.Association, assoc_where(asked))
+    where = await with_named_qos(call, assoc_where(asked))
+    found = await _simple(call, "associations", records.Association, where)
     await slurmdbd_usage.of_associations(call, found, asked)
     return found
 
@@ -276,14 +293,14 @@ async def get_qos(call: Call) -> Reply:
         if asked.get(name):
             where[theirs] = tuple(asked[name])
     if asked.get("id"):
-        where["ids"] = tuple(int(word) for word in asked["id"] if word.isdecimal())
+        where["ids"] = numbers(asked["id"])
     return await _qos(call, where, asked.get("preempt_mode", ""))
 
 
 async def get_single_qos(call: Call) -> Reply:
     where = deleted_too(call.query())
     name = call.path["qos"]
-    return await _qos(call, where | ({"ids": (int(name),)} if name.isdecimal() else {"names": (name,)}))
+    return await _qos(call, where | ({"ids": numbers((name,))} if name.isdecimal() else {"names": (name,)}))
 
 
 async def _qos(call: Call, where: Where, modes: str = "") -> Reply:
@@ -318,7 +335,7 @@ async def get_cluster(call: Call) -> Reply:
 
 
 def _is_such(one: records.Cluster, asked: dict[str, Any]) -> bool:
-    versions = [int(word) for word in asked.get("rpc_version", ()) if word.isdecimal()]
+    versions = numbers(asked.get("rpc_version", ()))
     kind = (asked.get("classification") or ("",))[0]
     return (
         (not asked.get("cluster") or one.name in asked["cluster"])
@@ -342,7 +359,7 @@ async def get_wckeys(call: Call) -> Reply:
 
 async def get_wckey(call: Call) -> Reply:
     key = call.path["id"]
-    return await _wckeys(call, {"ids": (int(key),)} if key.isdecimal() else {"names": (key,)})
+    return await _wckeys(call, {"ids": numbers((key,))} if key.isdecimal() else {"names": (key,)})
 
 
 async def _all_wckeys(call: Call, where: Where) -> list[Any]:

@@ -12,7 +12,7 @@ from slurmpy.core.records.base import INFINITE
 
 from . import loading
 from .call import Call, Reply
-from .slurmdbd import AMBIGUOUS, Where, assoc_where, failed, rows
+from .slurmdbd import AMBIGUOUS, Where, assoc_where, failed, rows, with_named_qos
 
 # ---- changes
 
@@ -440,7 +440,7 @@ async def _delete_associations(call: Call, one: bool) -> Reply:
     if not where or set(where) == {"with_sub_accounts"}:
         call.refuse("Refusing to remove every association: no filter was given", source)
     try:
-        found = await rows(call, "associations", where)
+        found = await rows(call, "associations", await with_named_qos(call, where))
     except SlurmError as error:
         return failed(call, error, "slurmdb_associations_get", source)
     users = [row for row in found if row["user"]]

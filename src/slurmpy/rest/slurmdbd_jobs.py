@@ -11,7 +11,7 @@ from slurmpy.core.errors import SlurmError
 from slurmpy.core.states import JobState
 
 from .call import Call, Refused, Reply
-from .slurmdbd import Where, expanded, failed, listed, numbers
+from .slurmdbd import Where, expanded, failed, listed, numbers, with_named_qos
 
 _JOB_WORDS = {
     "account": "accounts", "cluster": "clusters", "constraints": "constraints", "job_name": "names",
@@ -32,7 +32,8 @@ _UNKNOWN_FILTERS = ("job_altered",)
 
 
 _STEPS = {name: number for number, name in ids.STEP_NAMES.items()}
-_NO_JOB = 0xFFFFFFFE
+_NO_JOB, _MOST = 0xFFFFFFFE, 0xFFFFFFFF
+_LONGEST = 64  # of a word that names a job and a step
 #: job, array task, het offset, step: as far as they are given
 Chosen = tuple[int, int | None, int | None, int | None]
 
@@ -54,8 +55,8 @@ def job_id(text: str) -> Chosen | None:
 
 def _chosen(call: Call, words: Iterable[str], source: str) -> tuple[Chosen, ...]:
     """Raises Refused for what is no job or step."""
-    found = [job_id(word) for word in words]
-    if not found or any(one is None or not 0 < one[0] < _NO_JOB for one in found):
+    found = [job_id(word) if len(word) <= _LONGEST else None for word in words]
+    if not found or any(one is None or not 0 < one[0] < _NO_JOB or max(filter(None, one)) > _MOST for one in found):
         call.refuse("Rejecting request. Failure parsing query parameters", source)
     return tuple(one for one in found if one is not None)
 
@@ -110,7 +111,7 @@ async def get_jobs(call: Call) -> Reply:
         if low is not None or high is not None:
             where[theirs] = (low, high)
     try:
-        where = await _narrowed(call, asked, where)
+        where = await _narrowed(call, asked, await with_named_qos(call, where))
     except hostlist.HostlistError:
         call.refuse(f"Unable to read the host list {asked['node']}", "op_handler_jobs")
     except SlurmError as error:
@@ -174,11 +175,11 @@ def _ids(names: tuple[str, ...], database: str) -> list[int]:
     import grp
     import pwd
 
-    found = []
+    found: list[int] = []
     for name in names:
         try:
             if name.isdecimal():
-                found.append(int(name))
+                found.extend(numbers((name,)))
             else:
                 found.append(pwd.getpwnam(name).pw_uid if database == "pwd" else grp.getgrnam(name).gr_gid)
         except (KeyError, ValueError):  # a NUL is no part of a name
