@@ -171,6 +171,9 @@ def test_scripts(both: Both) -> None:
             "show_batch_script&show_job_environment&step=N", "show_batch_script&show_job_environment",
             "show_batch_script=true&skip_steps=true&step=N.batch", "step=N.batch", "step=N.7", "step=N_1", "step=abc",
             "step=0", "step=", "step=-1", "step=5000000000", "users=nosuchuser",
+            "step=N&cpus_min=1", "step=N&cpus_min=2", "step=N&cpus_min=1&cpus_max=4", "step=N&cpus_max=4",
+            "step=N&nodes_min=1", "step=N&nodes_min=2", "step=N&timelimit_min=5", "step=N&submit_time=2020-01-01",
+            "cpus_min=abc", "exit_code=abc", "exit_code=99999999999", "exit_code",
         ):  # fmt: skip
             found = [
                 both.ask(f"/slurmdb/{version}/jobs/?{re.sub('N', number, query)}", told)[side]

@@ -420,3 +420,33 @@ def test_qos_by_number_and_by_name(inherited: Rest, version: str) -> None:
     call("records", {"cluster": "past", "first_seq": 90, "items": items})
     assert jobs(f"qos={ids['high']}") == jobs("qos=high") == jobs("show_duplicates&qos=high")[:1] == [4711]
     assert jobs(f"qos={ids['a']}") == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_sizes_of_jobs(told: Rest, number: int, version: str) -> None:
+    """24.11 looks at them in each of its versions, though the documents of the later ones do not name them; which those
+    of 26.05 have, their documents say."""
+    known = version < "v0.0.43"
+
+    def found(query: str) -> bool:
+        answer = told("GET", f"/slurmdb/{version}/jobs/?step={number}&{query}")
+        assert answer.status == 200
+        said = " ".join(one["description"] for one in answer.document["warnings"])
+        assert ("Ignoring unknown field" in said) is not known
+        if version == "v0.0.40" and "submit_time" not in query:
+            assert "Expected OpenAPI type=object (Slurm type=dictionary) but got OpenAPI type=string" in said
+        elif known:
+            assert "Expected" not in said
+        return bool(answer.document["jobs"])
+
+    for query, there in (
+        ("cpus_min=1", True), ("cpus_min=99", False), ("nodes_min=1&nodes_max=1", True), ("nodes_min=2", False),
+        ("cpus_min=2&cpus_max=4", False), ("cpus_min=1&cpus_max=4", True), ("nodes_max=0", True), ("cpus_min=0", True),
+        ("timelimit_min=5", False), ("submit_time=2020-01-01", True), ("submit_time=2090-01-01", False),
+    ):  # fmt: skip
+        assert found(query) is (there or not known), query
+    answer = told("GET", f"/slurmdb/{version}/jobs/?exit_code=abc")
+    got = "string" if version == "v0.0.40" else '"abc"'
+    assert [(one["description"], one["error_number"]) for one in answer.document["errors"][:1]] == [
+        (f"Expected integer but got {got}", 9202)
+    ]

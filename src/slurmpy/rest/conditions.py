@@ -8,13 +8,13 @@ import time
 from typing import Any
 
 from slurmpy.core import times
-from slurmpy.data_parser.errors import Context, ParseFailed
-from slurmpy.data_parser.kinds import INT32, JOB_STATE, WARN_FLAGS
+from slurmpy.data_parser.errors import Context, ParseFailed, quote, slurm_kind
+from slurmpy.data_parser.kinds import INT32, JOB_STATE, UINT32, WARN_FLAGS
 from slurmpy.data_parser.lists import Flags, ListOf
 from slurmpy.data_parser.slurmdb_accounts import ADMIN_LVL, CLUSTER_REC_FLAGS, QOS_PREEMPT_MODES
 from slurmpy.data_parser.tables import Field as F
 from slurmpy.data_parser.tables import Table
-from slurmpy.data_parser.types import BOOLEAN, STRING, UNSET, Boolean, Reference, Type
+from slurmpy.data_parser.types import BOOLEAN, STRING, UNSET, Boolean, Integer, Reference, Type, to_integer
 
 
 class Timestamp(Type):
@@ -41,6 +41,23 @@ class Timestamp(Type):
         except ValueError:
             context.error("ESLURM_DATA_CONV_FAILED", f"Parsing of {text} for timestamp failed", at)
             raise ParseFailed from None
+
+
+class Code(Integer):
+    """A number of which a text that is none is told, and one that is too large is not."""
+
+    def parse(self, document: Any, at: str, context: Context) -> Any:
+        if document is None:
+            return UNSET
+        if type(document) is not int:
+            self._mismatch(document, at, context)
+        number = to_integer(document)
+        if number is None:
+            got = slurm_kind(document) if context.strict else quote(document)
+            context.error("ESLURM_DATA_CONV_FAILED", f"Expected integer but got {got}", at)
+        if number is None or abs(number) > self.most:
+            raise ParseFailed
+        return number
 
 
 class Bit(Boolean):
@@ -154,7 +171,7 @@ JOBS = _condition(
     *_bits(
         "scheduler_unset", "scheduled_on_submit", "scheduled_by_main", "scheduled_by_backfill", "job_started",
     ),
-    F("exit_code", INT32),
+    F("exit_code", Code("int32")),
     *_bits(
         "show_duplicates", "skip_steps", "disable_truncate_usage_time", "whole_hetjob", "disable_whole_hetjob",
         "disable_wait_for_result", "usage_time_as_submit_time", "show_batch_script", "show_job_environment",
@@ -175,6 +192,16 @@ JOBS = _condition(
     F("users", WORDS),
     F("wckey", WORDS),
 )  # fmt: skip
+#: limits that one side of may be given, in the oldest version that has them
+JOB_RANGES = ("cpus", "nodes", "timelimit")
+#: 24.11 looks at these in each version; the documents of the later ones do not name them
+JOBS_READ = JOBS.changed(
+    add=(
+        *(("exit_code", F(f"{name}_{end}", UINT32)) for name in JOB_RANGES for end in ("min", "max")),
+        ("start_time", F("submit_time", TIMESTAMP)),
+    )
+)
+_UNNAMED = ("submit_time", *(f"{name}_{end}" for name in JOB_RANGES for end in ("min", "max")))
 ONE_QOS = _condition("OPENAPI_QOS_QUERY", F("with_deleted", BOOLEAN))
 QOS = _condition(
     "QOS_CONDITION",
@@ -217,10 +244,7 @@ def _renamed(names: dict[str, str], type: Type = BOOLEAN) -> dict[str, Any]:
     }
 
 
-#: limits that one side of may be given, in the oldest version that has them
-JOB_RANGES = ("cpus", "nodes", "timelimit")
-
-_WITH_FORMAT = (ASSOCIATIONS, *_OF_CLUSTERS, INSTANCES, JOBS, QOS, WCKEYS)
+_WITH_FORMAT = (ASSOCIATIONS, *_OF_CLUSTERS, INSTANCES, JOBS, JOBS_READ, QOS, WCKEYS)
 
 #: (first version, last version, table, what is different in these: keywords of `Table.changed`)
 DIFFERENCES: tuple[tuple[str, str, Table, dict[str, Any]], ...] = (
@@ -272,7 +296,8 @@ DIFFERENCES: tuple[tuple[str, str, Table, dict[str, Any]], ...] = (
     ),
     ("v0.0.43", "v0.0.45", CLUSTERS_READ, {"add": (("", UPDATE_TIME),)}),
     *(("v0.0.43", "v0.0.44", table, {"change": {"format": {"deprecated": True}}}) for table in _WITH_FORMAT),
-    ("v0.0.44", "v0.0.45", JOBS, {"add": (("job_started", F("job_altered", BIT)),)}),
+    ("v0.0.43", "v0.0.45", JOBS_READ, {"drop": _UNNAMED}),
+    *(("v0.0.44", "v0.0.45", table, {"add": (("job_started", F("job_altered", BIT)),)}) for table in (JOBS, JOBS_READ)),
     *(("v0.0.45", "v0.0.45", table, {"drop": ("format",)}) for table in _WITH_FORMAT),
 )  # fmt: skip
 

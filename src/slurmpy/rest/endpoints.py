@@ -205,7 +205,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _dbd("GET", "/conf", "get_conf", configuration.get_slurmdbd_conf, "slurmdbd_conf", since="v0.0.45"),
     _dbd("GET", "/config", "get_config", D.get_config, "config"),
     _dbd("GET", "/job/{job_id}", "get_job", PAST.get_job, "slurmdb_jobs"),
-    _dbd("GET", "/jobs/", "get_jobs", PAST.get_jobs, "slurmdb_jobs", query=Q.JOBS),
+    _dbd("GET", "/jobs/", "get_jobs", PAST.get_jobs, "slurmdb_jobs", query=Q.JOBS, reads=Q.JOBS_READ),
     _dbd("POST", "/job/{job_id}", "post_job", J.post_job, "jobs_modified", body="job_modify", since="v0.0.44"),
     _dbd(
         "POST", "/jobs/", "post_jobs", J.post_jobs, "jobs_modified", body="openapi_job_modify_req", since="v0.0.44",

@@ -8,6 +8,7 @@ from typing import Any
 
 from slurmpy.core import hostlist, ids
 from slurmpy.core.errors import SlurmError
+from slurmpy.core.records.base import INFINITE
 from slurmpy.core.states import JobState
 
 from .call import Call, Refused, Reply
@@ -107,9 +108,9 @@ async def get_jobs(call: Call) -> Reply:
     if flags:
         where["flags"] = flags
     for name, theirs in _JOB_RANGES.items():
-        low, high = asked.get(f"{name}_min"), asked.get(f"{name}_max")
-        if low is not None or high is not None:
-            where[theirs] = (low, high)
+        low, high = (None if one == INFINITE else one for one in (asked.get(f"{name}_min"), asked.get(f"{name}_max")))
+        if low:  # as with sacct: that size alone, unless there is a greatest one too; from none on is no condition
+            where[theirs] = (low, high or low)
     try:
         where = await _narrowed(call, asked, await with_named_qos(call, where))
     except hostlist.HostlistError:
