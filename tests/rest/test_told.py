@@ -51,7 +51,8 @@ def number(told: Rest) -> int:
     finish(told, number)
     for _ in range(200):
         found = told("GET", f"/slurmdb/v0.0.42/job/{number}").document["jobs"]
-        if found and found[0]["time"]["end"]:
+        # sacct's window ends with this second, and leaves out what was submitted in it
+        if found and found[0]["time"]["end"] and found[0]["time"]["submission"] < int(time.time()):
             break
         time.sleep(0.1)
     return number
