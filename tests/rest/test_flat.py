@@ -46,6 +46,8 @@ def test_shapes_are_equal(rest: Rest, names: dict[str, str], record: dict[str, A
     golden = json.loads(record["out"])
     ours = answer.document
     assert list(ours) == list(golden)
+    if path.endswith("/jobs"):  # other tests' jobs may be over, and hold nothing; the real one's first job was running
+        ours["jobs"] = [job for job in ours["jobs"] if str(job["job_id"]) == names["job"]]
     found = _differences(_shape(ours), _shape(golden))
     assert [one for one in found if not one.endswith("/exit_code: ['signal']")] == []  # only where there was one
     assert ours["meta"] == golden["meta"]
@@ -252,7 +254,7 @@ def test_qos_and_wckeys(rest: Rest, names: dict[str, str]) -> None:
 
 #: command with its arguments: path of the same document
 COMMANDS = {
-    ("squeue",): "slurm/{}/jobs",
+    ("squeue", "--states=all"): "slurm/{}/jobs",
     ("sinfo",): "slurm/{}/nodes",
     ("scontrol", "show", "partition"): "slurm/{}/partitions",
     ("scontrol", "show", "reservation"): "slurm/{}/reservations",
