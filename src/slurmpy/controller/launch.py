@@ -80,6 +80,7 @@ def job_wire(ctl: Controller, job: Job) -> dict[str, Any]:
     wire.pop("job_resources", None)  # "allocation" says it
     wire.update(array_facts(ctl, job))
     wire["containers"] = containers.configured(ctl)
+    wire["controller_state"] = ctl.store.identity
     return wire
 
 

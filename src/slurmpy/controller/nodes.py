@@ -99,7 +99,7 @@ def register_node(ctl: Controller, peer: Peer | None, args: dict[str, Any]) -> d
         log.verbose(f"Node {name} registered")
     ctl.state.freed_nodes.add(name)
     ctl.schedule()
-    return {"now": now, "ping_interval": _ping_interval(ctl), "kill": tuple(kill)}
+    return {"now": now, "ping_interval": _ping_interval(ctl), "kill": tuple(kill), "state": ctl.store.identity}
 
 
 def _may_return(ctl: Controller, node: Node) -> bool:

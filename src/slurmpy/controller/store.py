@@ -136,6 +136,7 @@ class Store:
                 )
             elif version != SCHEMA_VERSION:
                 raise SlurmError("SLURM_ERROR", f"{self.path} was written by another release (layout {version})")
+            self._db.execute("insert or ignore into meta values ('identity', ?)", (pack(secrets.token_hex(8)),))
             if fresh:
                 self._db.execute("begin")
                 for table in ("jobs", "scripts", "steps", "nodes", "partitions", "reservations"):
@@ -144,6 +145,8 @@ class Store:
                 self._db.execute("commit")
         except (sqlite3.Error, OSError) as error:
             raise SlurmError("SLURM_ERROR", f"cannot use StateSaveLocation {directory}: {error}") from error
+        #: the name of this state; another one, whose jobs have the same numbers, has another name
+        self.identity = str(self.meta("identity"))
         self._scripts: dict[int, tuple[str, bytes] | None] = {}  # to be written; None: to be deleted
         self._cache: dict[int, tuple[str, tuple[str, ...]]] = {}  # the last scripts read
         self._spool: list[dict[str, Any]] = []  # to be written

@@ -41,14 +41,15 @@ class Step:
 
 
 class Job:
-    """What is known here of a job: its live steps, and whether it is being ended."""
+    """What is known here of a job: its live steps, and whether it is being ended. `foreign`: of a former state of
+    slurmctld's, which must not be told of it, as the number is another job's there."""
 
-    __slots__ = ("changed", "ending", "launching", "prologued", "restart_cnt", "steps", "user_id")
+    __slots__ = ("changed", "ending", "foreign", "launching", "prologued", "restart_cnt", "steps", "user_id")
 
     def __init__(self, restart_cnt: int, user_id: int) -> None:
         self.restart_cnt, self.user_id = restart_cnt, user_id
         self.steps: dict[int, Step] = {}
         self.launching: dict[int, asyncio.Future[None]] = {}
         self.ending: asyncio.Task[None] | None = None
-        self.prologued = False
+        self.prologued = self.foreign = False
         self.changed = asyncio.Event()

@@ -61,14 +61,14 @@ class Service:
 
     async def ping(self, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
         if self._is_trusted(peer):
-            self._slurmd.controller_is_there()
+            self._slurmd.link.is_there()
         return dict(measure.load())
 
     async def node_status(self, peer: Peer, args: dict[str, Any]) -> dict[str, Any]:
         """What register_node says; to anybody but slurmctld without other people's steps."""
         facts = self._slurmd.facts()
         if self._is_trusted(peer):
-            self._slurmd.controller_is_there()
+            self._slurmd.link.is_there()
         else:
             facts["steps"] = ()
         return facts

@@ -18,20 +18,17 @@ import msgpack
 
 from slurmpy.core.errors import SlurmError
 from slurmpy.core.ids import STEP_BATCH, step_name
-from slurmpy.rpc.aio import AsyncClient
-from slurmpy.rpc.cluster import controller_address
 from slurmpy.rpc.log import log
 
 from . import control, measure, processes, programs, spool
+from .allegiance import Allegiance
 from .jobs import Job, Step
+from .link import RETRY_FIRST, Link
 from .oci import leftovers as containers
 from .refusals import Refusals
 from .removals import Removals
 from .spawner import Spawner
 
-#: answers that say nothing about the message, only about the way
-LOST = frozenset(("SLURM_COMMUNICATIONS_CONNECTION_ERROR", "SLURM_COMMUNICATIONS_RECEIVE_ERROR"))
-RETRY_FIRST, RETRY_MOST = 0.1, 5.0
 LAUNCH_TIMEOUT = 60.0
 #: So many seconds after its confirmed end a job may still be launched by a message that was on its way.
 REMEMBER = 120.0
@@ -49,7 +46,7 @@ class Slurmd:
         self.started_at = int(time.time())
         self.jobs: dict[int, Job] = {}
         self.ends: dict[tuple[int, int, int], dict[str, Any]] = {}
-        self.controller = AsyncClient(controller_address(conf), conf, name)
+        self.link = Link(conf, name)
         self.cgroup: dict[str, Any] | None = None
         self.oci: dict[str, Any] | None = None  # of oci.conf, for the slurmstepds
         self._spawner = spawner
@@ -61,10 +58,10 @@ class Slurmd:
         self._spawner_handle = -1
         self._transport: asyncio.WriteTransport | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._reachable = asyncio.Event()
-        self._trying: asyncio.Task[None] | None = None
         self._held: dict[int, int] = {}  # how many ends of each job slurmctld has not confirmed
         self._refusals = Refusals()
+        self._allegiance = Allegiance(spool_directory)
+        self._foreign: set[tuple[int, int, int]] = set()  # steps of a former state of slurmctld's
         self._removals = Removals(spool_directory, self._keep)
         self.on_spawner_lost: Callable[[], None] = _nothing
         self._done: dict[tuple[int, int, int], float] = {}
@@ -140,7 +137,7 @@ class Slurmd:
                 os.close(step.handle)
         if self._transport is not None:
             self._transport.close()
-        self.controller.close()
+        self.link.close()
 
     def _keep(self, coroutine: Any) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(coroutine)
@@ -155,26 +152,6 @@ class Slurmd:
             log.exception("defect", error)
 
     # ---------------------------------------------------------------- slurmctld
-
-    async def tell(self, method: str, args: dict[str, Any]) -> Any:
-        """Says something to slurmctld until it has been heard. Raises SlurmError if slurmctld refuses it."""
-        delay = RETRY_FIRST
-        while True:
-            try:
-                return await self.controller.call(method, args, 30.0)
-            except SlurmError as error:
-                if error.name not in LOST:
-                    raise
-                log.debug(f"{method}: {error.message}; trying again in {delay} s")
-            self._reachable.clear()
-            try:
-                await asyncio.wait_for(self._reachable.wait(), delay)
-            except TimeoutError:
-                delay = min(delay * 2, RETRY_MOST)
-
-    def controller_is_there(self) -> None:
-        """slurmctld has spoken to us: what waits to be told need not wait on."""
-        self._reachable.set()
 
     def facts(self) -> dict[str, Any]:
         """What register_node says."""
@@ -202,15 +179,32 @@ class Slurmd:
         delay = RETRY_FIRST
         while True:
             try:
-                answer = await self.tell("register_node", self.facts())
+                answer = await self.link.tell("register_node", self.facts())
             except SlurmError as error:
                 log.error(f"registration: {error.message}")
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 30.0)
                 continue
             log.info(f"registered with slurmctld as {self.name}")
+            self._follow((answer or {}).get("state"))
             self._kill_unwanted(answer)
             return
+
+    def _follow(self, state: Any) -> None:
+        """slurmctld has told the name of its state. If it is a new one, its jobs have the numbers of others that were
+        here: those end, and nothing that is remembered of them stands in the way."""
+        if not self._allegiance.turns_to(state):
+            return
+        log.info("slurmctld has a new state: what was here for the former one ends")
+        self._refusals = Refusals()
+        for key in self._done:
+            spool.forget(self.spool, *key)
+        self._done.clear()
+        self._foreign.update(self.ends)
+        for job_id, job in list(self.jobs.items()):
+            self._foreign.update((job_id, step_id, job.restart_cnt) for step_id in (*job.steps, *job.launching))
+            job.foreign = True
+            self._end_job(job_id, job.restart_cnt, {"reason": "cancelled"})
 
     def _kill_unwanted(self, answer: Any) -> None:
         for item in (answer or {}).get("kill", ()):
@@ -330,6 +324,10 @@ class Slurmd:
     async def _begin(self, launch: dict[str, Any]) -> None:
         job_id, step_id, restart_cnt = launch["job_id"], launch["step_id"], launch["restart_cnt"]
         key = (job_id, step_id, restart_cnt)
+        self._follow(launch["job"].get("controller_state"))
+        other = self.jobs.get(job_id)
+        if other is not None and other.foreign and other.ending is not None:
+            await asyncio.wait([other.ending])
         if self._refusals.has(job_id, step_id, restart_cnt):
             raise SlurmError("ESLURMD_CREDENTIAL_REVOKED")
         if key in self.ends or key in self._done:
@@ -442,11 +440,16 @@ class Slurmd:
             method = "step_complete"
             message.update(step_id=step_id, exit_codes=tuple(end["exit_codes"]))
         try:
-            await self.tell(method, message)
+            if key not in self._foreign:
+                await self.link.tell(method, message)
         except SlurmError as error:
             log.error(f"{method} of {job_id}.{step_name(step_id)}: {error.message}")
         spool.confirm_end(self.spool, *key)
-        self._remember(key, time.time())
+        if key in self._foreign:
+            self._foreign.discard(key)
+            spool.forget(self.spool, *key)
+        else:
+            self._remember(key, time.time())
         del self.ends[key]
         self._held[job_id] -= 1
         if not self._held[job_id]:
@@ -502,7 +505,9 @@ class Slurmd:
         if self.conf.Epilog:
             await self._epilog(job_id, job)
         try:
-            await self.tell("epilog_complete", {"job_id": job_id, "restart_cnt": job.restart_cnt, "node": self.name})
+            if not job.foreign:
+                message = {"job_id": job_id, "restart_cnt": job.restart_cnt, "node": self.name}
+                await self.link.tell("epilog_complete", message)
         except SlurmError as error:
             log.error(f"epilog_complete of job {job_id}: {error.message}")
         spool.remove_ending(self.spool, job_id, job.restart_cnt)
@@ -538,7 +543,7 @@ class Slurmd:
 
     async def _say(self, method: str, message: dict[str, Any]) -> None:
         try:
-            await self.tell(method, message)
+            await self.link.tell(method, message)
         except SlurmError as error:
             log.error(f"{method} of job {message['job_id']}: {error.message}")
 

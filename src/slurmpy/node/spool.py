@@ -1,5 +1,6 @@
 """The spool directory of a slurmd: sockets of slurmstepds, ends of steps that slurmctld has not confirmed, scripts.
 
+slurmctld                the name of the state of slurmctld whose jobs these are
 slurmd.lock              held by the slurmd of this node
 spawner.lock             held by the spawner, and by a slurmstepd until its socket is there
 JOB.STEP.sock            where a live slurmstepd answers; JOB.STEP.RESTART.sock in a job's later lives
