@@ -11,6 +11,7 @@ from typing import Any
 from slurmpy.auth import token
 from slurmpy.conf import slurm_conf
 from slurmpy.core.records.description import JobDescriptor
+from slurmpy.core.states import NodeState
 from slurmpy.rpc.cluster import Cluster
 from tests.e2e.site import Site
 from tests.e2e.test_main_job import until
@@ -159,8 +160,11 @@ class Permitted(Site):
             "job_id", "job_state", "state_reason", "priority", "nice", "comment", "admin_comment", "account", "qos",
             "partition", "name", "time_limit", "wckey", "extra", "hold",
         )  # fmt: skip
-        asked = (("jobs", fields), ("reservations", ()), ("partitions", ()), ("nodes", ("name", "state", "reason")))
-        return [self.cluster().query(what, of, {"all": True}).rows for what, of in asked]
+        asked = (("jobs", fields), ("reservations", ()), ("partitions", ()))
+        found = [self.cluster().query(what, of, {"all": True}).rows for what, of in asked]
+        nodes = self.cluster().query("nodes", ("name", "state", "reason")).rows
+        # whether a node responds is nobody's request: it shows a moment after a reconfiguration that was allowed
+        return [*found, [(name, state & ~NodeState.NOT_RESPONDING, reason) for name, state, reason in nodes]]
 
     def cluster(self) -> Cluster:
         """slurmctld as root asks it, without a command's start each time."""
