@@ -63,7 +63,7 @@ class Slurmd:
         self._allegiance = Allegiance(spool_directory)
         self._foreign: set[tuple[int, int, int]] = set()  # steps of a former state of slurmctld's
         self._removals = Removals(spool_directory, self._keep)
-        self.on_spawner_lost: Callable[[], None] = _nothing
+        self.on_spawner_lost: Callable[[], None] = lambda: None
         self._done: dict[tuple[int, int, int], float] = {}
 
     # ---------------------------------------------------------------- beginning and end
@@ -426,8 +426,8 @@ class Slurmd:
     async def _deliver(self, end: dict[str, Any]) -> None:
         """Tells slurmctld of an end until it is confirmed."""
         job_id, step_id, _ = key = (end["job_id"], end["step_id"], end["restart_cnt"])
-        message = {name: end[name] for name in ("job_id", "restart_cnt", "exit_code", "reason", "message", "usage")}
-        message.update(node=self.name, start_time=end["start_time"], end_time=end["end_time"])
+        told = ("job_id", "restart_cnt", "exit_code", "reason", "message", "usage", "start_time", "end_time")
+        message = {"node": self.name, **{name: end[name] for name in told}}
         method = "complete_batch_job"
         if step_id == STEP_BATCH:
             await asyncio.sleep(0)  # lets the step be taken from its job
@@ -599,7 +599,3 @@ class Slurmd:
                 except SlurmError as error:
                     log.debug(f"{request.get('what')} {step.job_id}.{step_name(step.step_id)}: {error.message}")
         return count
-
-
-def _nothing() -> None:
-    return
