@@ -63,7 +63,9 @@ def test_an_end_while_slurmctld_is_dead(cluster: Cluster) -> None:
 
 def test_a_job_that_was_to_end_when_slurmd_died(cluster: Cluster) -> None:
     node = cluster.node()
-    node.call("launch_batch_job", **batch(5, "trap '' TERM; sleep 1; while :; do sleep 1; done"))
+    deaf = cluster.directory / "deaf"
+    node.call("launch_batch_job", **batch(5, f"trap '' TERM; echo > {deaf}; while :; do sleep 1; done"))
+    assert wait_for(deaf.exists)
     node.call("terminate_job", job_id=5, restart_cnt=0, reason="cancelled", kill_wait=1)
     node.kill()
     node.start()
