@@ -14,6 +14,8 @@ def test_a_new_name_is_told_once(tmp_path: Path) -> None:
     assert not one.turns_to("a1")
     assert one.turns_to("b2")
     assert not one.turns_to("b2")
+    assert Allegiance(str(tmp_path)).turns_to("b2"), "who comes after a kill in between begins again"
+    one.note()
     assert not Allegiance(str(tmp_path)).turns_to("b2"), "who comes after knows it"
     assert Allegiance(str(tmp_path)).turns_to("c3")
     assert os.stat(tmp_path / "slurmctld").st_mode & 0o777 == 0o600

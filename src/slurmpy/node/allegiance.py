@@ -24,18 +24,24 @@ class Allegiance:
             pass
 
     def turns_to(self, state: object) -> bool:
-        """Notes the name that slurmctld has told; True if it is another one than before."""
+        """Whether slurmctld has told another name than before; the first one is noted at once, another one by `note`,
+        when nothing is left of the former state: a slurmd that is killed meanwhile leaves that to the next."""
         if not isinstance(state, str) or not state or state == self.state:
             return False
         before, self.state = self.state, state
+        if not before:
+            self.note()
+        return bool(before)
+
+    def note(self) -> None:
+        """Keeps the name for the slurmds to come."""
         draft = f"{self._path}.new"
         try:
             with open(draft, "w", encoding="utf-8", opener=_private) as file:
-                file.write(f"{state}\n")
+                file.write(f"{self.state}\n")
             os.rename(draft, self._path)
         except OSError as error:  # the next slurmd of this node will not know that anything has changed
             log.error(f"cannot note whose jobs these are: {error.strerror}")
-        return bool(before)
 
 
 def _private(path: str, flags: int) -> int:

@@ -62,6 +62,7 @@ class Slurmd:
         self._refusals = Refusals()
         self._allegiance = Allegiance(spool_directory)
         self._foreign: set[tuple[int, int, int]] = set()  # steps of a former state of slurmctld's
+        self._turning: asyncio.Task[None] | None = None  # until they have ended
         self._removals = Removals(spool_directory, self._keep)
         self.on_spawner_lost: Callable[[], None] = lambda: None
         self._done: dict[tuple[int, int, int], float] = {}
@@ -200,11 +201,24 @@ class Slurmd:
         for key in self._done:
             spool.forget(self.spool, *key)
         self._done.clear()
+        for key in self.ends:
+            spool.confirm_end(self.spool, *key)
+            spool.forget(self.spool, *key)
         self._foreign.update(self.ends)
         for job_id, job in list(self.jobs.items()):
             self._foreign.update((job_id, step_id, job.restart_cnt) for step_id in (*job.steps, *job.launching))
             job.foreign = True
             self._end_job(job_id, job.restart_cnt, {"reason": "cancelled"})
+        self._turning = self._keep(self._turn([job.ending for job in self.jobs.values() if job.ending is not None]))
+
+    async def _turn(self, endings: list[asyncio.Task[None]]) -> None:
+        """Nothing begins before what was here has ended and the new name is noted: else a slurmd that comes after a
+        kill could not tell the ones from the others."""
+        if endings:
+            await asyncio.wait(endings)
+        self._foreign &= self.ends.keys()  # the others never came to an end of their own
+        self._allegiance.note()
+        self._turning = None
 
     def _kill_unwanted(self, answer: Any) -> None:
         for item in (answer or {}).get("kill", ()):
@@ -325,9 +339,8 @@ class Slurmd:
         job_id, step_id, restart_cnt = launch["job_id"], launch["step_id"], launch["restart_cnt"]
         key = (job_id, step_id, restart_cnt)
         self._follow(launch["job"].get("controller_state"))
-        other = self.jobs.get(job_id)
-        if other is not None and other.foreign and other.ending is not None:
-            await asyncio.wait([other.ending])
+        if self._turning is not None:
+            await asyncio.shield(self._turning)
         if self._refusals.has(job_id, step_id, restart_cnt):
             raise SlurmError("ESLURMD_CREDENTIAL_REVOKED")
         if key in self.ends or key in self._done:
