@@ -114,8 +114,8 @@ def _settle(log_file: str, level: str | int) -> None:
 
 
 class _Worker:
-    """A slurmstepd that may have another step after its present one. `pending`: the launch that it was
-    sent and has not yet made visible."""
+    """A slurmstepd that may have another step after its present one. `pending`: the launch that it was sent and has not
+    yet made visible."""
 
     __slots__ = ("channel", "pending")
 
